@@ -1,0 +1,1 @@
+"""Speaks: one file a channel, each found by its presence."""

@@ -1,0 +1,1 @@
+"""Acts: polls shops, keeps what changed, asks the rules, speaks through the channels."""

@@ -1,0 +1,1 @@
+"""Remembers: the schema's history, each step a plain .sql file."""

@@ -1,0 +1,1 @@
+"""The only SQL: each noun.sql beside a thin typed noun.py."""

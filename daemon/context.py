@@ -1,0 +1,54 @@
+"""What every part of a process shares."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from channels.base import Channel
+from daemon.settings import Settings
+from daemon.shops.base import Shop
+from daemon.store.database import Pool
+from daemon.tokens import Secrets
+
+if TYPE_CHECKING:
+    from daemon.book import Keeper
+
+
+@dataclass(slots=True)
+class Context:
+    """One per process. `shop_ids` and `shops` are by name, as in shops.yaml; `keeper.book` is the newest good book."""
+
+    settings: Settings
+    pool: Pool
+    secrets: Secrets
+    pepper: bytes
+    data_dir: Path
+    keeper: Keeper
+    process: str
+    """Name of this process in leases and heartbeats; never reused."""
+    shop_ids: dict[str, int] = field(default_factory=dict)
+    shops: dict[str, Shop] = field(default_factory=dict)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    rung: set[tuple[str, int]] = field(default_factory=set)
+    """Work (name, shop_id) that this process wants done at once; the bell takes it from here."""
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def ring(self, work: str, shop_id: int) -> None:
+        """Ask for this work without waiting for the next tick. Losing a ring costs a tick, nothing else."""
+        self.rung.add((work, shop_id))
+        self.bell.set()
+
+    def shop_name(self, shop_id: int) -> str:
+        """The name in shops.yaml; raises KeyError for a shop that is no longer there."""
+        return next(name for name, number in self.shop_ids.items() if number == shop_id)
+
+
+def address_hmac(pepper: bytes, kind: str, address: str) -> bytes:
+    """Keyed hash of a normalised address: what suppression keeps, and what outlives the person."""
+    return blake2b(f"{kind}:{address.strip().casefold()}".encode(), digest_size=20, key=pepper[:64]).digest()

@@ -1,0 +1,151 @@
+"""All settings, each once: an environment variable TILLBELL_NAME, or TILLBELL_NAME_FILE with the value in a file."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pytimeparse import parse as parse_span
+
+from daemon.errors import ConfigurationError
+
+PREFIX = "TILLBELL_"
+NOT_SETTINGS = frozenset({"TILLBELL_TEST_DATABASE_URL", "TILLBELL_TEST_REDIS_URL"})
+
+
+class Settings(BaseSettings):
+    """What an operator can set without a rule file."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
+
+    database_url: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL (15 or newer) to keep everything in. Empty: start the embedded one."
+    )
+    redis_url: SecretStr = Field(
+        SecretStr(""), description="Valkey or Redis (7.0 or newer) to ring the bell. Empty: start the embedded one."
+    )
+    data_dir: Path | None = Field(
+        None,
+        description="Folder of the embedded servers, the keys and the hit journal: a volume in a container. "
+        "Empty: /var/lib/tillbell for root, the XDG data folder for others.",
+    )
+    rules_dir: Path = Field(Path("rules.d"), description="Folder of the policies, with shops.yaml and templates/ in it.")
+    public_base_url: str = Field(
+        "", description="Address under which the public paths are reached from outside, such as https://t.shop.example."
+    )
+    listen: str = Field("127.0.0.1:8080", description="Host and port of the public paths: /o /c /u /hooks.")
+    private_listen: str = Field(
+        "127.0.0.1:8081", description="Host and port of the private paths: /healthz /readyz /metrics."
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        (), description="Networks whose X-Forwarded-For is believed, separated by commas."
+    )
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="Key that signs links, 32 characters or more; `2:new,1:old` while it changes: the first one signs. "
+        "Empty: made once and kept in the data folder.",
+    )
+    pepper: SecretStr = Field(
+        SecretStr(""),
+        description="Key of the hashed addresses that are not written to. It never changes. "
+        "Empty: made once and kept in the data folder.",
+    )
+    poll_every: timedelta = Field(timedelta(seconds=60), description="Time between two looks at a shop, in shop time.")
+    smtp_host: str = Field("", description="SMTP relay. Empty: nothing can be sent by e-mail.")
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the relay.")
+    smtp_tls: Literal["none", "starttls", "implicit"] = Field("starttls", description="How the relay is spoken to.")
+    smtp_username: str = Field("", description="User name at the relay. Empty: no log-in.")
+    smtp_password: SecretStr = Field(SecretStr(""), description="Password at the relay.")
+    smtp_connections: int = Field(10, ge=1, le=200, description="Connections to the relay, per worker.")
+    smtp_helo: str = Field("", description="Name said in EHLO. Empty: this host's.")
+    smtp_ca_file: Path | None = Field(None, description="Certificates to trust for the relay. Empty: the system's.")
+    metrics_token: SecretStr = Field(SecretStr(""), description="Bearer token that /metrics asks for. Empty: none.")
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else json.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    drain: timedelta = Field(
+        timedelta(seconds=25), description="How long what is under way may take to end after SIGTERM."
+    )
+    keep_hits: timedelta = Field(timedelta(days=30), description="How long raw hits are kept.")
+    keep_content: timedelta = Field(timedelta(days=90), description="How long the text of a sent message is kept.")
+
+    @field_validator("poll_every", "drain", "keep_hits", "keep_content", mode="before")
+    @classmethod
+    def _span(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        seconds = parse_span(value)
+        if seconds is None or seconds <= 0 or value.strip().replace(".", "").isdigit():
+            raise ValueError(f"{value!r} is no span of time; write it with its unit, such as 90s, 5m or 3d")
+        return timedelta(seconds=seconds)
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _no_slash(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https://")
+        return value.rstrip("/")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values only from `read`: it has looked at every name first."""
+        return (init_settings,)
+
+
+def read(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this environment. Raises ConfigurationError with one line for each mistake."""
+    env = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    mistakes: list[str] = []
+    for name in sorted(env):
+        if not name.startswith(PREFIX) or name in NOT_SETTINGS:
+            continue
+        field, value = _value(name, env[name], mistakes)
+        if field in values:
+            mistakes.append(f"{PREFIX}{field.upper()} is set twice: directly and by file")
+        if field:
+            values[field] = value
+    if not mistakes:
+        try:
+            return Settings(**values)
+        except ValidationError as error:
+            mistakes += [_sentence(str(e["loc"][0]) if e["loc"] else "", e["msg"]) for e in error.errors()]
+    raise ConfigurationError("\n".join(mistakes))
+
+
+def _value(name: str, value: str, mistakes: list[str]) -> tuple[str, str]:
+    field = name.removeprefix(PREFIX).lower()
+    if field in Settings.model_fields:
+        return field, value
+    if field.endswith("_file") and field.removesuffix("_file") in Settings.model_fields:
+        try:
+            return field.removesuffix("_file"), Path(value).read_text(encoding="utf-8").rstrip("\n")
+        except OSError as error:
+            mistakes.append(f"{name}: {error.strerror or error}: {value}")
+            return "", ""
+    known = [PREFIX + known.upper() for known in Settings.model_fields]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+    mistakes.append(f"unknown setting {name}" + (f"; did you mean {near[0]}?" if near else ""))
+    return "", ""
+
+
+def _sentence(field: str, message: str) -> str:
+    return f"{PREFIX}{field.upper()}: {message.removeprefix('Value error, ')}"

@@ -1,0 +1,86 @@
+"""Connections to PostgreSQL, and which of its errors pass by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+Pool = asyncpg.Pool[asyncpg.Record]
+T = TypeVar("T")
+
+PATIENCE = 2.0
+"""Seconds to wait for a free connection."""
+COMMAND_TIMEOUT = 60.0
+DEADLOCKS = ("40P01", "40001")
+
+
+async def connect_pool(url: str, size: int = 6) -> Pool:
+    """A pool whose waits are bounded. jsonb travels as Python values, uuid as uuid.UUID."""
+    return await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        command_timeout=COMMAND_TIMEOUT,
+        timeout=10,
+        init=_prepare,
+        server_settings={"application_name": "tillbell", "timezone": "UTC", "synchronous_commit": "on"},
+    )
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """A connection inside a READ COMMITTED transaction of its own."""
+    async with pool.acquire(timeout=PATIENCE) as connection, connection.transaction():
+        yield connection
+
+
+async def again(pool: Pool, body: Callable[[Connection], Awaitable[T]], tries: int = 5) -> T:
+    """Run `body` in a transaction; deadlocks and serialisation failures are counted and tried again."""
+    for left in range(tries, 0, -1):
+        try:
+            async with transaction(pool) as connection:
+                return await body(connection)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate not in DEADLOCKS or left == 1:
+                raise
+            deadlocks.count += 1
+            await asyncio.sleep(0.01 * (tries - left + 1))
+    raise AssertionError("unreachable")
+
+
+class Count:
+    """A number that only grows."""
+
+    count = 0
+
+
+deadlocks = Count()
+
+
+def is_transient(error: BaseException) -> bool:
+    """The server is away, restarting, full or busy: the same statement may work later."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in {"08", "53", "57", "40"}
+    return isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError, asyncio.TimeoutError))
+
+
+def new_id() -> uuid.UUID:
+    """For rows that are made where the database may be away."""
+    return uuid.uuid4()
+
+
+def json_text(value: Any) -> str:
+    """Compact JSON for arrays of jsonb parameters."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)

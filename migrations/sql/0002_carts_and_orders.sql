@@ -13,13 +13,18 @@ CREATE TABLE cart (
     lines              jsonb NOT NULL DEFAULT '[]',
     recovery_url       text NOT NULL DEFAULT '',
     device             text NOT NULL DEFAULT '',
+    -- Of line keys and quantities: what counts as a change by the customer.
     fingerprint        bytea NOT NULL,
+    -- Of the whole snapshot as read: an equal one is not written again.
+    read_hash          bytea NOT NULL,
     source_updated_at  timestamptz,
     -- The shop's own order of events: an older one never overwrites a newer one.
     version            bigint NOT NULL DEFAULT 0,
     first_seen_at      timestamptz NOT NULL,
+    -- Its age counts from here; after a gap in our looking, from before the gap.
     changed_at         timestamptz NOT NULL,
-    seen_at            timestamptz NOT NULL,
+    -- It has certainly been at rest since then.
+    still_since        timestamptz NOT NULL,
     -- Known since the first look at the shop (or since it went live) and unchanged: may not enrol.
     baseline           boolean NOT NULL DEFAULT false,
     -- When enrolment has to look at it again; empty once it has an answer.
@@ -35,7 +40,7 @@ CREATE TABLE cart (
 );
 CREATE INDEX cart_to_look_at ON cart (shop_id, look_at) WHERE look_at IS NOT NULL;
 CREATE INDEX cart_of_person ON cart (shop_id, person_id);
-CREATE INDEX cart_open ON cart (shop_id, seen_at) WHERE state = 'open';
+CREATE INDEX cart_open ON cart (shop_id, id) WHERE state = 'open';
 
 CREATE TABLE shop_order (
     shop_id       bigint NOT NULL REFERENCES shop,
@@ -82,7 +87,9 @@ CREATE INDEX inbox_waiting ON inbox (shop_id, id) WHERE state = 'waiting';
 CREATE TABLE work (
     shop_id          bigint NOT NULL REFERENCES shop,
     name             text NOT NULL,
-    due_real         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    due_at           timestamptz NOT NULL,
+    -- After a failure, machine time before which it is not tried again.
+    rest_until_real  timestamptz,
     wake_no          bigint NOT NULL DEFAULT 0,
     holder           text,
     lease_until_real timestamptz,

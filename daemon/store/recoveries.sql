@@ -1,0 +1,68 @@
+-- name: end_of_persons
+-- A stop: the open recoveries of these persons are closed and what has not left yet is cancelled, in one statement.
+-- The caller holds the persons' locks.
+WITH over AS (
+    UPDATE recovery SET state = 'ended', ended_at = :at, end_reason = :reason, wake_at = NULL
+    WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[]) AND state = 'open'
+    RETURNING id
+), gone AS (
+    UPDATE message SET state = 'cancelled', reason = :reason, ended_at = :at
+    FROM over
+    WHERE message.shop_id = :shop_id AND message.recovery_id = over.id
+        AND message.state IN ('planned', 'prepared', 'retry_wait')
+), told AS (
+    UPDATE person SET facts_no = facts_no + 1
+    WHERE shop_id = :shop_id AND id = ANY(:persons::bigint[])
+)
+SELECT id FROM over;
+
+-- name: bought
+-- Orders that end recoveries, each with what shows that the two belong together. The caller holds the persons' locks.
+WITH hit AS (
+    SELECT DISTINCT ON (r.id) r.id AS recovery_id, o.id AS order_id, c.id AS cart_id,
+        CASE
+            WHEN o.cart_ref <> '' AND o.cart_ref = c.ref THEN 'same cart'
+            WHEN EXISTS (
+                SELECT FROM message m JOIN event e ON e.shop_id = m.shop_id AND e.message_id = m.id
+                WHERE m.shop_id = r.shop_id AND m.recovery_id = r.id AND NOT r.held_out
+                    AND e.kind = 'clicked' AND e.class IS DISTINCT FROM 'machine' AND e.at <= o.first_seen_at
+            ) THEN 'clicked link'
+            ELSE 'same person'
+        END AS evidence
+    FROM shop_order o
+    JOIN recovery r ON r.shop_id = o.shop_id AND r.person_id = o.person_id AND r.state = 'open'
+    JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
+    WHERE o.shop_id = :shop_id AND o.id = ANY(:orders::bigint[]) AND o.standing = 'purchase'
+        AND (o.placed_at >= c.first_seen_at OR o.first_seen_at > r.started_at)
+    ORDER BY r.id, (o.cart_ref = c.ref) DESC, o.placed_at
+), over AS (
+    UPDATE recovery r SET state = 'ended', ended_at = :at, end_reason = 'purchase', wake_at = NULL,
+        order_id = hit.order_id, evidence = hit.evidence
+    FROM hit WHERE r.shop_id = :shop_id AND r.id = hit.recovery_id AND r.state = 'open'
+    RETURNING r.id, r.person_id, hit.cart_id, hit.evidence
+), gone AS (
+    UPDATE message SET state = 'cancelled', reason = 'purchase', ended_at = :at
+    FROM over
+    WHERE message.shop_id = :shop_id AND message.recovery_id = over.id
+        AND message.state IN ('planned', 'prepared', 'retry_wait')
+)
+SELECT id, evidence FROM over;
+
+-- name: wake!
+-- Ask the rules again, now.
+UPDATE recovery SET wake_at = :at
+WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[]) AND state = 'open';
+
+-- name: end_rehearsals$
+-- Going live: what was rehearsed is over.
+WITH over AS (
+    UPDATE recovery SET state = 'ended', ended_at = :at, end_reason = 'rehearsal_over', wake_at = NULL
+    WHERE shop_id = :shop_id AND rehearsal AND state = 'open'
+    RETURNING id
+), gone AS (
+    UPDATE message SET state = 'cancelled', reason = 'rehearsal_over', ended_at = :at
+    FROM over
+    WHERE message.shop_id = :shop_id AND message.recovery_id = over.id
+        AND message.state IN ('planned', 'prepared', 'retry_wait')
+)
+SELECT count(*) FROM over;

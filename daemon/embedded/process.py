@@ -1,0 +1,106 @@
+"""Child processes that end with us and are known again after a crash."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from daemon.embedded.account import Account
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+LOG_LIMIT = 10 * 1024 * 1024
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def end_with_parent(parent: int, stop: signal.Signals) -> Callable[[], None]:
+    """For preexec_fn: the kernel sends `stop` to the child when the thread that started it is gone, however it went."""
+
+    def ask_kernel() -> None:
+        if LIBC is not None:
+            LIBC.prctl(PR_SET_PDEATHSIG, stop)
+            if os.getppid() != parent:
+                os._exit(1)
+
+    return ask_kernel
+
+
+def spawn(
+    command: Sequence[str], folder: Path, log: Path, account: Account | None, stop: signal.Signals
+) -> subprocess.Popen[bytes]:
+    """Start a server in its own folder, as its own account, with its output in the log; call from a thread that stays."""
+    rotate(log)
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment(folder),
+            start_new_session=True,
+            preexec_fn=end_with_parent(os.getpid(), stop),  # noqa: PLW1509  only a prepared system call happens in it
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Nothing of ours: no secrets, and no PG* variable that would bend a server."""
+    return {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC", "HOME": str(folder)}
+
+
+def rotate(log: Path) -> None:
+    """One older log is kept."""
+    if log.exists() and log.stat().st_size > LOG_LIMIT:
+        log.replace(log.with_suffix(".1.log"))
+
+
+def last_words(log: Path, lines: int = 8) -> str:
+    if not log.exists():
+        return "(no log)"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def is_ours(pid: int, folder: Path) -> bool:
+    """Whether this process lives and names our folder on its command line; a number used again by another is not ours."""
+    if sys.platform == "linux":
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()  # empty for a process that has ended unreaped
+        except OSError:
+            return False
+    else:
+        words = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, check=False).stdout
+    return os.fsencode(folder) in words
+
+
+async def stop_left_over(pid_file: Path, folder: Path, stop: signal.Signals, patience: float = 20) -> None:
+    """End the server that an earlier owner of the folder left behind, and clear its pid file."""
+    try:
+        pid = int(pid_file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return
+    for kind, seconds in ((stop, patience), (signal.SIGKILL, 5.0)):
+        if not is_ours(pid, folder):
+            break
+        os.kill(pid, kind)
+        await gone(pid, folder, seconds)
+    pid_file.unlink(missing_ok=True)  # a number that now belongs to another process would stop the server from starting
+
+
+async def gone(pid: int, folder: Path, patience: float) -> None:
+    deadline = asyncio.get_running_loop().time() + patience
+    while is_ours(pid, folder) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110  not our child
+        await asyncio.sleep(0.02)

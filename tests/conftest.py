@@ -1,0 +1,174 @@
+"""Real servers for tests: one PostgreSQL and one Valkey for each pytest process, a fresh database for each test.
+
+TILLBELL_TEST_DATABASE_URL (an account that may create databases) and TILLBELL_TEST_REDIS_URL name others to use instead.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import redis.asyncio
+
+from daemon.embedded import Servers, binaries, start
+from daemon.migrate import migrate
+
+DATABASE = os.environ.get("TILLBELL_TEST_DATABASE_URL", "")
+REDIS = os.environ.get("TILLBELL_TEST_REDIS_URL", "")
+# A power cut may take the tests' data. The fall of a process must not: synchronous_commit stays on.
+FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
+
+
+def pytest_report_header() -> list[str]:
+    postgres = asyncio.run(postgres_version()) if DATABASE else printed(binaries.pg_tool("postgres"))
+    valkey = asyncio.run(redis_version()) if REDIS else printed(binaries.valkey_server())
+    return [f"database: {postgres}", f"bell: {valkey}"]
+
+
+def printed(program: Path) -> str:
+    return (
+        "embedded " + subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    )
+
+
+async def postgres_version() -> str:
+    connection = await asyncpg.connect(DATABASE)
+    try:
+        return "external " + str(await connection.fetchval("SELECT version()"))
+    finally:
+        await connection.close()
+
+
+async def redis_version() -> str:
+    client = redis.asyncio.Redis.from_url(REDIS)
+    try:
+        told = await client.info("server")
+        return f"external {told.get('server_name', 'redis')} {told.get('valkey_version', told['redis_version'])}"
+    finally:
+        await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def needs_program() -> Callable[[str], str]:
+    """Where a program is that not every machine has. Without it the test is skipped; in CI it fails."""
+
+    def find(name: str) -> str:
+        found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
+        if found is None:
+            missing = f"{name} is not installed"
+            if os.environ.get("CI") == "true":
+                pytest.fail(f"{missing}, and CI must have it")
+            pytest.skip(missing)
+        return found
+
+    return find
+
+
+def make_open_folder() -> Path:
+    """pytest's own temporary folder is closed to the account that servers run as when we are root."""
+    folder = Path(tempfile.mkdtemp(prefix="tillbell-tests-"))
+    folder.chmod(0o711)
+    return folder
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that an embedded server's account can reach."""
+    folder = make_open_folder()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """What of PostgreSQL and Valkey the environment does not name is started here, once for each pytest process."""
+    if DATABASE and REDIS:
+        yield Servers(DATABASE, REDIS)
+        return
+    folder = make_open_folder()
+    running = asyncio.run(
+        start(folder / "data", with_postgres=not DATABASE, with_valkey=not REDIS, keep=False, settings=FAST)
+    )
+    running.database_url = DATABASE or running.database_url
+    running.redis_url = REDIS or running.redis_url
+    yield running
+    asyncio.run(running.stop())
+    shutil.rmtree(folder)
+
+
+def named(url: str, database: str) -> str:
+    """The same server, another database of it."""
+    address, mark, options = url.partition("?")
+    return f"{address.rpartition('/')[0]}/{database}{mark}{options}"
+
+
+async def on_server(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+def template(servers: Servers) -> Iterator[str]:
+    """The name of a migrated database that each test's own is copied from."""
+    name = f"tillbell_template_{secrets.token_hex(4)}"
+    asyncio.run(on_server(servers.database_url, f"CREATE DATABASE {name} TEMPLATE template0"))
+    asyncio.run(migrate(named(servers.database_url, name)))
+    yield name
+    asyncio.run(on_server(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+async def empty_database(servers: Servers) -> AsyncIterator[str]:
+    """The address of a database without any table."""
+    async for url in own_database(servers, "template0"):
+        yield url
+
+
+@pytest.fixture
+async def database(servers: Servers, template: str) -> AsyncIterator[str]:
+    """The address of a migrated database that belongs to this test alone."""
+    async for url in own_database(servers, template):
+        yield url
+
+
+async def own_database(servers: Servers, template: str) -> AsyncIterator[str]:
+    name = f"tillbell_test_{secrets.token_hex(6)}"
+    await on_server(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield named(servers.database_url, name)
+    await on_server(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def db(database: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(database)
+    yield connection
+    await connection.close(timeout=5)
+
+
+@pytest.fixture
+async def pool(database: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+    async with asyncpg.create_pool(database, min_size=0, max_size=10) as made:
+        yield made
+        made.terminate()
+
+
+@pytest.fixture
+async def redis_url(servers: Servers) -> AsyncIterator[str]:
+    """The address of an empty Valkey, or of this worker's own database on an external one."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+    url = named(servers.redis_url, str(int(worker) % 16))
+    client = redis.asyncio.Redis.from_url(url)
+    await client.flushdb()
+    yield url
+    await client.flushdb()
+    await client.aclose()

@@ -12,4 +12,4 @@ FOLDER = Path(__file__).parent
 
 def load(noun: str) -> Any:
     """The queries of `noun.sql` beside this file, one function each."""
-    return aiosql.from_path(FOLDER / f"{noun}.sql", "asyncpg", kwargs_only=False)
+    return aiosql.from_path(FOLDER / f"{noun}.sql", "asyncpg", kwargs_only=False, mandatory_parameters=False)

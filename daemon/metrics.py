@@ -1,0 +1,37 @@
+"""Every figure that /metrics shows, by name."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from daemon.store.database import deadlocks as counted_deadlocks
+
+REGISTRY = CollectorRegistry()
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+hits = Counter("tillbell_hits", "Hits answered, by what was asked for.", ["kind"], registry=REGISTRY)
+hits_classed = Counter("tillbell_hits_classed", "Hits by who was behind them.", ["kind", "class"], registry=REGISTRY)
+hits_lost = Counter("tillbell_hits_lost", "Hits that neither database nor journal could take.", registry=REGISTRY)
+unknown_tokens = Counter("tillbell_unknown_tokens", "Links that nobody signed.", registry=REGISTRY)
+batch_size = Histogram(
+    "tillbell_batch_items",
+    "Items written together.",
+    ["name"],
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+    registry=REGISTRY,
+)
+journal_lines = Gauge("tillbell_journal_lines", "Hits on disk that the database does not have yet.", registry=REGISTRY)
+journal_refused = Counter("tillbell_journal_refused", "Journal lines that the database refused.", registry=REGISTRY)
+database_away = Gauge("tillbell_database_away", "1 while PostgreSQL is out of reach.", registry=REGISTRY)
+messages = Counter("tillbell_messages", "Messages by what became of them.", ["channel", "state"], registry=REGISTRY)
+recoveries_ended = Counter("tillbell_recoveries_ended", "Recoveries by why they ended.", ["reason"], registry=REGISTRY)
+books_violations = Gauge("tillbell_books_violations", "Rows that contradict each other.", ["kind"], registry=REGISTRY)
+deadlocks = Gauge(
+    "tillbell_deadlocks", "Deadlocks and serialisation failures that were tried again.", registry=REGISTRY
+)
+deadlocks.set_function(lambda: counted_deadlocks.count)
+
+
+def text() -> bytes:
+    """All of them in the Prometheus text format."""
+    return generate_latest(REGISTRY)

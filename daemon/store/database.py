@@ -77,6 +77,8 @@ def is_transient(error: BaseException) -> bool:
     """The server is away, restarting, full or busy: the same statement may work later."""
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "")[:2] in {"08", "53", "57", "40"}
+    if isinstance(error, ValueError):  # asyncpg could not encode an argument: an InterfaceError too
+        return False
     return isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError, asyncio.TimeoutError))
 
 

@@ -14,7 +14,9 @@ MessageState = Literal[
 ]  # fmt: skip
 OPEN: frozenset[str] = frozenset({"planned", "prepared", "sending", "retry_wait"})
 """States in which a message is still on its way out."""
-COUNTED: frozenset[str] = frozenset({"sending", "accepted", "unknown", "delivered", "bounced", "complained", "unknown_final"})  # fmt: skip
+COUNTED: frozenset[str] = frozenset(
+    {"sending", "accepted", "unknown", "delivered", "bounced", "complained", "unknown_final"}
+)
 """States that count for caps: what was, or may have been, handed over."""
 DONE: frozenset[str] = COUNTED | {"withheld", "failed", "expired", "given_up", "cancelled"}
 """A step in one of these is not taken again within its recovery."""
@@ -124,6 +126,10 @@ class Question:
     asked: str
     answer: str
     passed: bool
+    about: str = ""
+    """What it is about, in one word for tables and counts: `cap`, `hours`, `no_basis`, …"""
+    step: str = ""
+    """The step it was asked for; empty where it is about the recovery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +162,8 @@ class Wait:
     until: datetime
     because: str
     questions: tuple[Question, ...] = ()
+    reason: str = ""
+    """One of rules.ladder.WAITS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,39 @@
+"""How much a person gets at most: caps over sliding spans, and the least gap on one channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from rules.facts import Counted
+from rules.policy import CapWords, Policy
+from rules.values import Cap, spoken
+
+
+def frees_at(caps: CapWords, channel: str, counted: Sequence[Counted], now: datetime) -> tuple[datetime, str] | None:
+    """None: the caps let a message out now. Else the instant at which they all do again, and the cap that is met."""
+    met = [(free, why) for free, why in _each(caps, channel, counted) if free > now]
+    return max(met) if met else None
+
+
+def _each(caps: CapWords, channel: str, counted: Sequence[Counted]) -> Iterator[tuple[datetime, str]]:
+    every = sorted((one.at for one in counted), reverse=True)
+    same = sorted((one.at for one in counted if one.channel == channel), reverse=True)
+    for cap in caps.any:
+        yield from _cap(cap, every, f"the cap of {cap.count} messages in {spoken(cap.per)} is reached")
+    for cap in getattr(caps, channel, ()):
+        yield from _cap(cap, same, f"the cap of {cap.count} on {channel} in {spoken(cap.per)} is reached")
+    if caps.same_channel_gap is not None and same:
+        yield same[0] + caps.same_channel_gap, f"the last {channel} was less than {spoken(caps.same_channel_gap)} ago"
+
+
+def _cap(cap: Cap, newest_first: Sequence[datetime], why: str) -> Iterator[tuple[datetime, str]]:
+    """Free again when the one that fills the cap is as old as the span."""
+    if len(newest_first) >= cap.count:
+        yield newest_first[cap.count - 1] + cap.per, why
+
+
+def reach(policy: Policy) -> timedelta:
+    """How far back messages must be known for the caps of this policy."""
+    spans = [cap.per for cap in (*policy.caps.any, *policy.caps.email)]
+    return max([*spans, policy.caps.same_channel_gap or timedelta(0)])

@@ -1,0 +1,65 @@
+"""The gate: asked under the person's lock, right before a message leaves. The same questions as the ladder's."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rules import questions
+from rules.facts import Cancel, Defer, Facts, Go, Passage, Planned
+from rules.policy import Policy
+from rules.questions import Bar, Hold
+
+MOST_DEFERRALS = 20
+"""A message that was put off this often expires: something holds it that will not let go."""
+
+
+def passage(policy: Policy | None, planned: Planned, facts: Facts, now: datetime) -> Passage:
+    """Whether a planned message may leave now, by the newest policy; None: its file is no longer there.
+
+    A Cancel of state `expired` lost its time; any other cannot come back. The message itself is not in `facts.counted`.
+    """
+    if policy is None:
+        return Cancel("rule_removed")
+    bar = _bar(policy, planned, facts)
+    if bar is not None:
+        return Cancel(bar.about)
+    if now > planned.not_after:
+        return Cancel("expired", "expired")
+    ground = questions.ground(policy, facts, planned.channel)
+    if isinstance(ground, Bar):
+        return Cancel(ground.about)
+    hold = _hold(policy, planned, facts, now)
+    return Go(ground) if hold is None else _defer(hold, planned)
+
+
+def _bar(policy: Policy, planned: Planned, facts: Facts) -> Bar | None:
+    return (
+        questions.ended(policy, facts)
+        or _removed(policy, planned)
+        or questions.never_written_to(policy, facts)
+        or questions.unreachable(facts, planned.channel)
+    )
+
+
+def _removed(policy: Policy, planned: Planned) -> Bar | None:
+    if any(step.name == planned.step for step in policy.ladder):
+        return None
+    return Bar("rule_removed", f"the newest rules no longer have {planned.step}")
+
+
+def _hold(policy: Policy, planned: Planned, facts: Facts, now: datetime) -> Hold | None:
+    return (
+        questions.order_on_hold(facts, now)
+        or questions.cart_closed(facts, now)
+        or questions.active(policy, facts, now)
+        or questions.out_of_hours(policy, facts, now)
+        or questions.over_cap(policy, facts, planned.channel, now)
+    )
+
+
+def _defer(hold: Hold, planned: Planned) -> Passage:
+    if planned.deferrals >= MOST_DEFERRALS:
+        return Cancel("deferred_too_often", "expired")
+    if hold.about in ("hours", "cap") and hold.until > planned.not_after:
+        return Cancel("expired", "expired")
+    return Defer(hold.until, hold.about)

@@ -1,0 +1,248 @@
+"""The model of a policy: every word of a rule file, documented once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from rules.later import Channel, Programme
+from rules.values import Amount, Caps, DayPart, Span, Subject
+
+Reaction = Literal["opened", "clicked", "replied", "bounced"]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Stops = Literal["purchase", "emptied", "unsubscribed", "complained", "replied", "bounced"]
+Stage = Literal["cart", "checkout", "payment", "frozen"]
+Law = Literal["de", "none"]
+ALWAYS_STOPS = ("purchase", "unsubscribed", "complained")
+TAKEN_NAMES = frozenset({"cart", "person", "steps", "cel", "any"})
+
+
+def _step_name(name: str) -> str:
+    if name in TAKEN_NAMES:
+        raise ValueError(f'"{name}" is a word of conditions and cannot name a step')
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", name):
+        raise ValueError(f'"{name}" is not a name: small letters, digits and "-", a letter first, at most 40')
+    return name
+
+
+def _pattern(pattern: str) -> str:
+    if "@" not in pattern or not pattern.isascii() or any(sign.isspace() for sign in pattern):
+        raise ValueError(f'"{pattern}" is not a pattern of addresses; write "@example.com", "*" stands for anything')
+    return pattern.lower()
+
+
+StepName = Annotated[str, AfterValidator(_step_name)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
+
+
+class Words(BaseModel):
+    """A part of a rule file. What it does not know it refuses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CartWords(Words):
+    """About the cart; all of the words given must hold."""
+
+    total_below: Amount | None = Field(None, description="The cart is worth less than this.")
+    total_at_least: Amount | None = Field(None, description="The cart is worth this or more.")
+    items_below: int | None = Field(None, ge=1, description="Fewer pieces than this lie in the cart.")
+    items_at_least: int | None = Field(None, ge=1, description="This many pieces or more lie in the cart.")
+    category: tuple[str, ...] = Field((), description="A line of one of these categories lies in the cart.")
+    product: tuple[str, ...] = Field((), description="One of these products (the shop's own number) lies in the cart.")
+    stage: tuple[Stage, ...] = Field((), description="How far the customer came: `cart`, `checkout` or `payment`.")
+
+
+class PersonWords(Words):
+    """About the person; all of the words given must hold."""
+
+    group: tuple[str, ...] = Field((), description="The person is in one of these customer groups of the shop.")
+    existing_customer: bool | None = Field(None, description="The person bought before (or, with `false`, never did).")
+
+
+class Condition(Words):
+    """Either one CEL expression, or structured words: names of earlier steps with reactions, `cart`, `person`."""
+
+    cel: str = Field("", max_length=1000, description="A CEL expression over `cart`, `person` and `steps`.")
+    steps: Mapping[str, tuple[Reaction, ...]] = Field(
+        default_factory=dict, description="Earlier steps and the reactions to them of which one is enough."
+    )
+    cart: CartWords | None = Field(None, description="What must be true of the cart.")
+    person: PersonWords | None = Field(None, description="What must be true of the person.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_written(cls, value: object) -> object:
+        """A text is CEL; in a mapping, what is neither cart nor person is a step."""
+        if isinstance(value, str):
+            return {"cel": value}
+        if not isinstance(value, dict):
+            if isinstance(value, Condition):
+                return value
+            raise ValueError("write a CEL expression, or words like {remind: [opened, clicked]}")
+        if set(value) == {"cel", "steps", "cart", "person"}:
+            return value
+        about = {key: value[key] for key in ("cart", "person") if key in value}
+        return {**about, "steps": {key: _listed(item) for key, item in value.items() if key not in about}}
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class Never(Words):
+    """People who are never written to."""
+
+    addresses: tuple[Pattern, ...] = Field(
+        (),
+        description="Patterns of addresses: `@marketplace.amazon.com` is that host, `*` stands for anything. "
+        "Addresses that a marketplace makes up must not be written to.",
+    )
+    groups: tuple[str, ...] = Field((), description="Customer groups of the shop, such as staff or dealers.")
+
+
+class Starts(Words):
+    """When a cart becomes a recovery."""
+
+    rests_for: Span = Field(
+        timedelta(hours=1),
+        description="How long a cart lies still before it is taken for left. Also: how long a person who is active "
+        "again is left alone.",
+    )
+    total_at_least: Amount | None = Field(None, description="Carts worth less are left alone; other currencies too.")
+    not_older_than: Span = Field(
+        timedelta(days=3), description="Catch-up limit: a cart that is found later than this is left alone."
+    )
+    existing_customers_only: bool = Field(False, description="Only people who bought before.")
+    again_after: Span = Field(timedelta(days=14), description="Rest between two recoveries of one person.")
+    only_if: Condition | None = Field(None, description="A further condition on the cart and the person.")
+    never: Never = Field(default_factory=Never, description="People who are never written to.")
+
+
+class CapWords(Words):
+    """How much a person gets at most, over all recoveries and programmes of the shop."""
+
+    any: Caps = Field((), description="Messages on all channels together, like `4 per 7d`; a list of caps may stand.")
+    email: Caps = Field((), description="E-mails, like `1 per 24h`.")
+    same_channel_gap: Span | None = Field(None, description="Least time between two messages on the same channel.")
+
+
+class On(Words):
+    """When this policy writes, by the clock where the person lives."""
+
+    days: tuple[Day, ...] = Field(
+        ("mon", "tue", "wed", "thu", "fri", "sat", "sun"), min_length=1, description="Days of the week."
+    )
+    between: DayPart | None = Field(None, description="Part of the day, like `9:00-18:00`.")
+
+
+class Step(Words):
+    """One rung of the ladder."""
+
+    name: StepName = Field(description="Its name: in reports, in `unless` of later steps, and for its template.")
+    send: Channel = Field(description="The channel: `email`.")
+    after: Span = Field(description="Time after the last change of the cart. The steps are climbed in this order.")
+    unless: Condition | None = Field(
+        None, description="The step is left out when this holds; of several entries one is enough."
+    )
+    only_if: Condition | None = Field(None, description="The step is left out unless this holds; every entry must.")
+    template: str = Field("", pattern=r"^[a-z0-9-]*$", description="Name of its template; the step's own by default.")
+    subject: Subject | None = Field(
+        None, description="Subject of the mail instead of the template's; one text, or one for each language."
+    )
+
+    @property
+    def template_name(self) -> str:
+        return self.template or self.name
+
+
+class PolicyWords(Words):
+    """One rule file."""
+
+    programme: Programme = Field("cart", description="The door in: `cart`.")
+    shops: tuple[str, ...] = Field((), description="Shops of shops.yaml that this policy serves; empty means all.")
+    legal: Law | None = Field(
+        None,
+        description="Country profile: whose law decides on basis and tracking. `de` for Germany; `none` leaves the "
+        "law to you and is never a default. A shop that is live needs one, here or in shops.yaml.",
+    )
+    starts: Starts = Field(default_factory=Starts, description="When a cart becomes a recovery.")
+    stops_on: tuple[Stops, ...] = Field(
+        ("purchase", "emptied", "unsubscribed", "complained", "replied", "bounced"),
+        description="What ends a recovery. A purchase, an unsubscription and a complaint always do.",
+    )
+    caps: CapWords = Field(default_factory=CapWords, description="How much a person gets at most.")
+    quiet: DayPart | None = Field(None, description="No message in this part of the day where the person lives.")
+    on: On = Field(default_factory=On, description="Days and hours at which this policy writes.")
+    closes_after: Span = Field(
+        timedelta(days=7),
+        description="How long a recovery stays open for a purchase after its last step was due.",
+    )
+    steps: tuple[Step, ...] = Field(min_length=1, description="The ladder. Sorted by `after`.")
+
+
+class Policy(PolicyWords):
+    """A policy as it decides: merged, sorted, with its name. Equal ones have equal hashes."""
+
+    name: str
+    gone: tuple[str, ...] = ()
+    """Steps that the newest file no longer has: not taken any more."""
+
+    @cached_property
+    def hash(self) -> str:
+        """Of the canonical JSON: 16 hex digits."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """Canonical: the same policy gives the same text."""
+        return json.dumps(self.model_dump(mode="json", exclude={"gone"}), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str | Mapping[str, Any]) -> Self:
+        """A policy as it was stored; the text, or what was read from it."""
+        return cls.model_validate(json.loads(text) if isinstance(text, str) else dict(text))
+
+    def step(self, name: str) -> Step | None:
+        return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def ladder(self) -> tuple[Step, ...]:
+        """The steps that the newest file still has, in order."""
+        return tuple(step for step in self.steps if step.name not in self.gone)
+
+    @property
+    def profile(self) -> Law:
+        """The country profile to decide by: the strictest where none is named, as in a rehearsal."""
+        return self.legal or "de"
+
+    def stops_at(self, fact: str) -> bool:
+        return fact in ALWAYS_STOPS or fact in self.stops_on
+
+
+def with_newest(began: Policy, newest: Policy | None) -> Policy:
+    """Steps, order, delays and conditions it began with; law, caps, hours, stops and never-write lists of today.
+
+    Steps that the newest no longer has are in `gone`; all of them where the file is no longer there.
+    """
+    if newest is None:
+        return began.model_copy(update={"gone": tuple(step.name for step in began.steps)})
+    gone = tuple(step.name for step in began.steps if newest.step(step.name) is None)
+    starts = {"never": newest.starts.never, "existing_customers_only": newest.starts.existing_customers_only}
+    return began.model_copy(
+        update={
+            "legal": newest.legal,
+            "stops_on": newest.stops_on,
+            "caps": newest.caps,
+            "quiet": newest.quiet,
+            "on": newest.on,
+            "starts": began.starts.model_copy(update=starts),
+            "gone": gone,
+        }
+    )

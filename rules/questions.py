@@ -1,0 +1,170 @@
+"""The questions that the ladder and the gate both ask. Each answers with a value, never with a verdict."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from rules import caps, hours, law
+from rules.facts import Basis, Facts
+from rules.policy import Policy, Step
+from rules.values import spoken
+
+ADDRESS_OF = {"email": "email"}
+"""The kind of identity that a channel writes to."""
+LOOK_AGAIN = timedelta(hours=6)
+"""How soon a recovery that waits for somebody else is looked at again, if nothing woke it before."""
+LEAST_LIFE = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something that forbids it for now: `about` is its word, `until` when to ask again."""
+
+    about: str
+    because: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """Something that forbids it for good."""
+
+    about: str
+    because: str
+
+
+def ended(policy: Policy, facts: Facts) -> Bar | None:
+    """A fact that ends the recovery."""
+    if facts.ended_by and policy.stops_at(facts.ended_by):
+        return Bar(facts.ended_by, ENDINGS.get(facts.ended_by, f"ended by {facts.ended_by}"))
+    return None
+
+
+ENDINGS = {
+    "purchase": "the customer has bought",
+    "emptied": "the cart was emptied",
+    "unsubscribed": "the person unsubscribed",
+    "complained": "the person complained about a message",
+    "replied": "the person replied",
+    "bounced": "a message came back: the address does not work",
+}
+
+
+def latest_end(policy: Policy, facts: Facts) -> datetime:
+    """A recovery does not live longer, whatever happens: twice its ladder, at least a month."""
+    ladder = policy.steps[-1].after + policy.closes_after
+    return facts.started_at + max(LEAST_LIFE, 2 * ladder)
+
+
+def outlived(policy: Policy, facts: Facts, now: datetime) -> Bar | None:
+    if now >= latest_end(policy, facts):
+        return Bar("expired", "the recovery has been open for as long as one may be")
+    return None
+
+
+def never_written_to(policy: Policy, facts: Facts) -> Bar | None:
+    """People whom the policy leaves alone."""
+    never = policy.starts.never
+    for address in facts.person.addresses.values():
+        pattern = next((one for one in never.addresses if matches(one, address)), None)
+        if pattern is not None:
+            return Bar("not_allowed", f"the address matches {pattern}, which is never written to")
+    if facts.person.group and facts.person.group in never.groups:
+        return Bar("not_allowed", f"the group {facts.person.group} is never written to")
+    if policy.starts.existing_customers_only and facts.person.last_bought is None:
+        return Bar("not_allowed", "only existing customers are written to, and the person never bought before")
+    return None
+
+
+@lru_cache(maxsize=512)
+def _regex(pattern: str) -> re.Pattern[str]:
+    body = ".*".join(re.escape(part) for part in pattern.lower().split("*"))
+    return re.compile((".*" if pattern.startswith("@") else "") + body, re.DOTALL)
+
+
+def matches(pattern: str, address: str) -> bool:
+    """`@host` is any address there; `*` stands for anything; case does not matter."""
+    return _regex(pattern).fullmatch(address.lower()) is not None
+
+
+def order_on_hold(facts: Facts, now: datetime) -> Hold | None:
+    if facts.on_hold:
+        return Hold("on_hold", "an order is there whose payment is still open", now + LOOK_AGAIN)
+    if facts.cart.stage == "frozen" and facts.cart.state == "open":
+        return Hold("on_hold", "the customer is paying", now + LOOK_AGAIN)
+    return None
+
+
+def cart_closed(facts: Facts, now: datetime) -> Hold | None:
+    """Nothing to write about: the policy does not stop on it, so it waits for things to change."""
+    if facts.cart.state == "open":
+        return None
+    return Hold("cart_closed", f"the cart is {facts.cart.state}, so there is nothing to write about", now + LOOK_AGAIN)
+
+
+def active(policy: Policy, facts: Facts, now: datetime) -> Hold | None:
+    """The person is in the shop, or was until a moment ago."""
+    rests = policy.starts.rests_for
+    until = last_activity(facts) + rests
+    if now < until:
+        return Hold("active", f"the person was active less than {spoken(rests)} ago", until)
+    return None
+
+
+def last_activity(facts: Facts) -> datetime:
+    seen = facts.person.active_at
+    return facts.cart.changed_at if seen is None else max(seen, facts.cart.changed_at)
+
+
+def out_of_hours(policy: Policy, facts: Facts, now: datetime) -> Hold | None:
+    """Quiet hours, weekdays and part of the day, by the clock where the person lives."""
+    where = hours.zone_of(facts.person.zone, facts.shop_zone)
+    instant = hours.next_allowed(policy, now, where)
+    if instant == now:
+        return None
+    local = now.astimezone(where)
+    because = f"it is {local:%H:%M} on {local:%A} in {where.key}, outside the hours of this policy"
+    return Hold("hours", because, instant or now + timedelta(days=hours.HORIZON))
+
+
+def over_cap(policy: Policy, facts: Facts, channel: str, now: datetime) -> Hold | None:
+    met = caps.frees_at(policy.caps, channel, facts.counted, now)
+    return Hold("cap", met[1], met[0]) if met else None
+
+
+def unreachable(facts: Facts, channel: str) -> Bar | None:
+    """No address, or one that is not to be written to."""
+    if not facts.person.addresses.get(ADDRESS_OF[channel]):
+        return Bar("no_address", f"there is no address for {channel}")
+    if facts.person.suppressed & {channel, "any"}:
+        return Bar("suppressed", f"the address is on the list of those not written to by {channel}")
+    return None
+
+
+def ground(policy: Policy, facts: Facts, channel: str) -> Basis | Bar:
+    """The legal basis, or why there is none."""
+    found = law.basis(policy.profile, channel, facts)
+    return found or Bar("no_basis", f"no legal basis: {law.why_no_basis(channel, facts)}")
+
+
+def due_at(policy: Policy, step: Step, facts: Facts) -> datetime:
+    """Counted from the last change of the cart, and not before the person rests."""
+    return max(facts.cart.changed_at + step.after, last_activity(facts) + policy.starts.rests_for)
+
+
+def not_after(policy: Policy, step: Step, facts: Facts) -> datetime:
+    """When the next step takes its place; the last one has 24 h from the first lawful hour after it was due."""
+    follower = _follower(policy.ladder, step)
+    due = due_at(policy, step, facts)
+    if follower is not None:
+        return max(due, due_at(policy, follower, facts))
+    where = hours.zone_of(facts.person.zone, facts.shop_zone)
+    return (hours.next_allowed(policy, due, where) or due) + timedelta(hours=24)
+
+
+def _follower(ladder: Sequence[Step], step: Step) -> Step | None:
+    return next((other for other in ladder if other.after > step.after), None)

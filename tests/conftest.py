@@ -1,6 +1,6 @@
 """Real servers for tests: one PostgreSQL and one Valkey for each pytest process, a fresh database for each test.
 
-TILLBELL_TEST_DATABASE_URL (an account that may create databases) and TILLBELL_TEST_REDIS_URL name others to use instead.
+TILLBELL_TEST_DATABASE_URL (an account that may create databases) and TILLBELL_TEST_REDIS_URL name others.
 """
 
 import asyncio

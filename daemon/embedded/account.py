@@ -29,7 +29,8 @@ def servant() -> Account | None:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
     raise ConfigurationError(
-        f"PostgreSQL does not run as root, and none of the accounts {', '.join(NAMES)} exists; hint: useradd --system tillbell"
+        f"PostgreSQL does not run as root, and none of the accounts {', '.join(NAMES)} exists; "
+        "hint: useradd --system tillbell"
     )
 
 
@@ -42,7 +43,7 @@ def make_folder(folder: Path, account: Account | None, mode: int = 0o700) -> Non
 
 
 def refuse_closed_parents(folder: Path, account: Account) -> None:
-    """The account must be able to walk down to the folder; modes outside it are never changed, so we say which one closes."""
+    """The account must be able to walk down to the folder; modes outside it are not ours to change, so we say which."""
     for parent in folder.resolve().parents:
         if not may_pass(parent.stat(), account):
             raise ConfigurationError(

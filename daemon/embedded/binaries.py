@@ -1,4 +1,4 @@
-"""Where the servers' programs are: in their wheels, or copied into the data folder when another account must run them."""
+"""Where the servers' programs are: in their wheels, or copied into the data folder for another account to run."""
 
 import importlib.util
 import os
@@ -46,7 +46,8 @@ def site_folder(package: str) -> Path:
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         raise ConfigurationError(
-            f"the package {package} is not installed; hint: install it, or set TILLBELL_DATABASE_URL and TILLBELL_REDIS_URL"
+            f"the package {package} is not installed; "
+            "hint: install it, or set TILLBELL_DATABASE_URL and TILLBELL_REDIS_URL"
         )
     return Path(spec.origin).parent.parent
 

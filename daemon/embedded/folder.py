@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,12 +52,14 @@ class Ownership:
             os.close(descriptor)
             return False
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+        # The token tells this owner from an earlier one with the same number, as in a container.
+        os.write(descriptor, f"{os.getpid()} {secrets.token_hex(8)}".encode())
         self.descriptor = descriptor
         self.notice.unlink(missing_ok=True)
         return True
 
     def owner(self) -> str:
+        """The owner's process number, and a token of its own."""
         try:
             return self.path.read_text().strip()
         except OSError:

@@ -53,8 +53,9 @@ def refuse_other_major(cluster: Path) -> None:
     found = version.read_text().strip()
     if found != str(MAJOR):
         raise ConfigurationError(
-            f"{cluster} was written by PostgreSQL {found}, and this tillbell brings PostgreSQL {MAJOR}; hint: with the tillbell that "
-            f"wrote it run `tillbell dump FILE`, move {cluster} away, then run `tillbell load FILE` with this one"
+            f"{cluster} was written by PostgreSQL {found}, and this tillbell brings PostgreSQL {MAJOR}; "
+            f"hint: with the tillbell that wrote it run `tillbell dump FILE`, move {cluster} away, "
+            "then run `tillbell load FILE` with this one"
         )
 
 

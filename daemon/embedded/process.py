@@ -39,7 +39,7 @@ def end_with_parent(parent: int, stop: signal.Signals) -> Callable[[], None]:
 def spawn(
     command: Sequence[str], folder: Path, log: Path, account: Account | None, stop: signal.Signals
 ) -> subprocess.Popen[bytes]:
-    """Start a server in its own folder, as its own account, with its output in the log; call from a thread that stays."""
+    """Start a server in its own folder, as its own account, its output in the log; call from a thread that stays."""
     rotate(log)
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -75,7 +75,7 @@ def last_words(log: Path, lines: int = 8) -> str:
 
 
 def is_ours(pid: int, folder: Path) -> bool:
-    """Whether this process lives and names our folder on its command line; a number used again by another is not ours."""
+    """Whether this process lives and names our folder on its command line; a number used again by another does not."""
     if sys.platform == "linux":
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes()  # empty for a process that has ended unreaped
@@ -88,16 +88,23 @@ def is_ours(pid: int, folder: Path) -> bool:
 
 async def stop_left_over(pid_file: Path, folder: Path, stop: signal.Signals, patience: float = 20) -> None:
     """End the server that an earlier owner of the folder left behind, and clear its pid file."""
-    try:
-        pid = int(pid_file.read_text().split()[0])
-    except (OSError, ValueError, IndexError):
+    pid = pid_in(pid_file)
+    if pid is None:
         return
     for kind, seconds in ((stop, patience), (signal.SIGKILL, 5.0)):
         if not is_ours(pid, folder):
             break
         os.kill(pid, kind)
         await gone(pid, folder, seconds)
-    pid_file.unlink(missing_ok=True)  # a number that now belongs to another process would stop the server from starting
+    # Its number may belong to another process by now, which would keep the server from starting.
+    await asyncio.to_thread(pid_file.unlink, missing_ok=True)
+
+
+def pid_in(pid_file: Path) -> int | None:
+    try:
+        return int(pid_file.read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 async def gone(pid: int, folder: Path, patience: float) -> None:

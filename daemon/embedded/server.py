@@ -34,8 +34,8 @@ class Server:
         return self.folder / "server.log"
 
     async def start(self, patience: float = 60) -> None:
-        """Returns when it answers. A server that ends meanwhile is tried again: after a crash its last children may still hold
-        its memory for a moment."""
+        """Returns when it answers. One that ends meanwhile is tried again: after a crash the last children of its
+        forerunner may hold its memory for a moment."""
         deadline = asyncio.get_running_loop().time() + patience
         pause = 0.05
         while True:
@@ -61,10 +61,10 @@ class Server:
         """Start it again whenever it falls, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            if self.process is None or self.process.poll() is None:
+            if self.process is not None and self.process.poll() is None:
                 continue
             self.restarts += 1
-            log.warning("embedded server fell, starting it again", server=self.name, exit_code=self.process.returncode)
+            log.warning("embedded server fell, starting it again", server=self.name)
             try:
                 await self.start()
             except TemporaryError as error:
@@ -76,9 +76,14 @@ class Server:
         if process is None or process.poll() is not None:
             return
         process.send_signal(self.stop_signal)
-        deadline = asyncio.get_running_loop().time() + patience
-        while process.poll() is None and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
-        if process.poll() is None:
+        try:
+            async with asyncio.timeout(patience):
+                await ended(process)
+        except TimeoutError:
             process.kill()
             process.wait()
+
+
+async def ended(process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:  # noqa: ASYNC110  the kernel sets no event
+        await asyncio.sleep(0.01)

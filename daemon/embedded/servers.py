@@ -1,7 +1,6 @@
 """Both servers of a data folder together: one process owns them, others of the same folder may share."""
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,9 +68,9 @@ async def start(
 ) -> Servers:
     """Start the embedded servers of a data folder and return when they answer.
 
-    A folder has one owner. If another process owns it: with `share` its servers are used (a command beside a running daemon),
-    otherwise ConfigurationError. Servers left behind by a killed owner are stopped in order first. `settings` are for PostgreSQL.
-    The servers end with the thread that called this: call it from one that stays.
+    A folder has one owner. If another process owns it: with `share` its servers are used (a command beside a running
+    daemon), otherwise ConfigurationError. Servers left behind by a killed owner are stopped in order first. `settings`
+    are for PostgreSQL. The servers end with the thread that called this: call it from one that stays.
     """
     folder = make_data_folder(data_dir)
     ownership = Ownership(folder)
@@ -79,7 +78,7 @@ async def start(
         if share:
             return await join(ownership)
         raise ConfigurationError(
-            f"the embedded servers of {folder} are already run by process {ownership.owner()}; "
+            f"the embedded servers of {folder} are already run by process {ownership.owner().split()[0]}; "
             "hint: stop it first, or give this one a TILLBELL_DATA_DIR of its own"
         )
     servers = Servers(ownership=ownership)
@@ -111,18 +110,19 @@ async def start_owned(
         server = await valkey.prepare(programs, folder / "valkey", account, key(folder, "valkey"))
         servers.running.append(server)
         servers.redis_url = server.url
-    async with asyncio.TaskGroup() as group:
-        for server in servers.running:
-            group.create_task(server.start())
+    for server in servers.running:
+        await server.start()
     if servers.ownership:
         servers.ownership.publish({"database": servers.database_url, "redis": servers.redis_url})
 
 
 async def join(ownership: Ownership, patience: float = 60) -> Servers:
     """The servers of the process that owns the folder, waiting while it starts."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(patience):
-            while (told := ownership.published()) is None:
-                await asyncio.sleep(0.05)
+    deadline = asyncio.get_running_loop().time() + patience
+    while asyncio.get_running_loop().time() < deadline:
+        if told := ownership.published():
             return Servers(told["database"], told["redis"])
-    raise TemporaryError(f"process {ownership.owner()} owns {ownership.path.parent} but its servers do not come up")
+        await asyncio.sleep(0.05)
+    raise TemporaryError(
+        f"process {ownership.owner().split()[0]} owns {ownership.path.parent} but its servers do not come up"
+    )

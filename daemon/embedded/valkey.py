@@ -23,14 +23,14 @@ async def prepare(programs: Programs, folder: Path, account: Account | None, pas
     config = folder / "valkey.conf"
     config.unlink(missing_ok=True)
     config.touch(mode=0o600)
-    config.write_text(configuration(folder, port, password))
+    config.write_text(configuration(port, password))
     if account:
         shutil.chown(config, account.uid, account.gid)
     url = f"redis://:{password}@127.0.0.1:{port}/0"
     return Server("Valkey", url, [str(programs.valkey), str(config)], folder, account, STOP, answers)
 
 
-def configuration(folder: Path, port: int, password: str) -> str:
+def configuration(port: int, password: str) -> str:
     """Never evicts, keeps every write, and keeps its command line, by which it is known after a crash."""
     lines = [
         "bind 127.0.0.1",
@@ -39,7 +39,7 @@ def configuration(folder: Path, port: int, password: str) -> str:
         f"requirepass {password}",
         "dir .",
         "daemonize no",
-        f'pidfile "{folder}/valkey.pid"',
+        "pidfile valkey.pid",
         "set-proc-title no",
         "maxmemory-policy noeviction",
         "appendonly yes",

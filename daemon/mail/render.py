@@ -1,0 +1,212 @@
+"""One mail from a template and its values. Pure: the same values give the same bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from babel import Locale
+
+from daemon.mail.context import MailContext, MailLine, Rendered
+from daemon.mail.errors import MailError, NothingToShow
+from daemon.mail.formats import Formats, locale_of, tag_of
+from daemon.mail.links import Links, Tracking, bare_host, web_url
+from daemon.mail.plain import clean, first_name
+from daemon.mail.template import Template, Voice
+
+NAME, OPTIONS, IMPRINT, SUBJECT = 120, 120, 200, 150
+"""Longest texts, in characters."""
+LARGEST = 512 * 1024
+COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+ACCENT = "#1f6f54"
+BLANK_LINES = re.compile(r"[ \t]*\n(?:[ \t]*\n)+")
+
+Values = dict[str, Any]
+
+
+def render(template: Template, context: MailContext, tracking: Tracking | None = None) -> Rendered:
+    """`tracking` only with the person's consent: without it links are plain and there is neither pixel nor honeypot.
+
+    Raises `MailError` where something is missing that the law or the reader needs, `NothingToShow` for an empty cart.
+    """
+    language, voice = template.voice(context.locale, context.shop_locale)
+    locale = spoken_locale(language, context)
+    formats = Formats(tag_of(locale), context.zone, context.currency)
+    links = Links(hosts(context), marks(context), tracking)
+    cart = cart_values(context, formats, links)
+    lines = line_values(context, formats, links)
+    words = said(voice, context, cart, lines[0]["name"], formats)
+    values: Values = {
+        "cart": cart,
+        "lines": lines,
+        "words": words,
+        "shop": shop_values(context, links, template.shows),
+        "person": {"first_name": first_name(context.first_name)},
+        "imprint": imprint(context),
+        "mail": mail_values(context, words, language, locale, links),
+    }
+    html, text = printed(template, values)
+    table = tuple(links.table) if tracking else ()
+    return Rendered(values["mail"]["subject"], html, text, table, language, template.name, template.digest)
+
+
+def printed(template: Template, values: Values) -> tuple[str, str]:
+    html, text = template.html.render(values), template.text.render(values)
+    if len(html) + len(text) > LARGEST:
+        raise MailError(f"{template.name} grew to {len(html) + len(text)} characters; {LARGEST} are taken")
+    return html, BLANK_LINES.sub("\n\n", text).strip() + "\n"
+
+
+def spoken_locale(language: str, context: MailContext) -> Locale:
+    """Money and dates as the person writes them where the mail is in their language, else as that language does."""
+    spoken = locale_of(language) or Locale("en")
+    for tag in (context.locale, context.shop_locale):
+        locale = locale_of(tag)
+        if locale is not None and locale.language == spoken.language:
+            return locale
+    return spoken
+
+
+def hosts(context: MailContext) -> frozenset[str]:
+    own = bare_host(web_url(context.shop.url))
+    if not own:
+        raise MailError(f"the shop's address is no web address: {clean(context.shop.url, 80)!r}")
+    return frozenset((own, *(host.lower().removeprefix("www.") for host in context.shop.hosts)))
+
+
+def marks(context: MailContext) -> Mapping[str, str]:
+    return {
+        "utm_source": "tillbell",
+        "utm_medium": "email",
+        "utm_campaign": context.campaign,
+        "utm_content": context.step,
+    }
+
+
+def shown(context: MailContext) -> Sequence[MailLine]:
+    if context.sold_out == "mark":
+        return context.lines
+    return [line for line in context.lines if line.in_stock is not False]
+
+
+def cart_values(context: MailContext, formats: Formats, links: Links) -> Values:
+    lines = shown(context)
+    if not lines:
+        raise NothingToShow("every line of the cart is sold out" if context.lines else "the cart has no lines")
+    total = context.total if len(lines) == len(context.lines) else remaining(lines)
+    return {
+        "url": links.to("cart", context.cart_url) or links.to("cart", context.shop.url),
+        "total": formats.money(total),
+        "total_is_estimate": context.total_is_estimate,
+        "count": len(lines),
+        "more": max(0, len(lines) - context.most_lines),
+        "date": formats.date(context.changed_at),
+    }
+
+
+def remaining(lines: Sequence[MailLine]) -> Decimal | None:
+    """The sum without the lines that were left out; unknown as soon as one price is."""
+    sums = [line.unit_price * line.quantity for line in lines if line.unit_price is not None]
+    return sum(sums, Decimal()) if len(sums) == len(lines) else None
+
+
+def line_values(context: MailContext, formats: Formats, links: Links) -> list[Values]:
+    return [one_line(line, formats, links) for line in shown(context)[: context.most_lines]]
+
+
+def one_line(line: MailLine, formats: Formats, links: Links) -> Values:
+    name = clean(line.name, NAME) or "…"
+    quantity, price = formats.number(line.quantity), formats.money(line.unit_price)
+    return {
+        "name": name,
+        "initial": next((letter for letter in name if letter.isalnum()), "•").upper(),
+        "options": clean(line.options, OPTIONS),
+        "quantity": quantity,
+        "price": price,
+        "amount": amount(quantity, price),
+        "sum": formats.money(line.unit_price * line.quantity) if line.unit_price is not None else "",
+        "image_url": web_url(line.image_url),
+        "url": links.to("product", line.url),
+        "sold_out": line.in_stock is False,
+    }
+
+
+def amount(quantity: str, price: str) -> str:
+    """`2 × 19,90 €`; a single piece needs no sum."""
+    if quantity == "1":
+        return ""
+    return f"{quantity} × {price}" if quantity and price else f"{quantity} ×" if quantity else ""
+
+
+def shop_values(context: MailContext, links: Links, shows: frozenset[str]) -> Values:
+    shop = context.shop
+    accent = shop.accent if COLOUR.fullmatch(shop.accent) else ACCENT
+    return {
+        "name": clean(shop.name, 80),
+        "url": links.to("shop", shop.url),
+        "logo_url": web_url(shop.logo_url),
+        "accent": accent,
+        "on_accent": "#ffffff" if is_dark(accent) else "#16181d",
+        "shipping_url": links.to("shop", shop.shipping_url) if "shop.shipping_url" in shows else "",
+        "returns_url": links.to("shop", shop.returns_url) if "shop.returns_url" in shows else "",
+    }
+
+
+def is_dark(colour: str) -> bool:
+    """Whether white letters are read better on it than black ones (relative luminance, WCAG 2)."""
+    shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = [share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179
+
+
+def imprint(context: MailContext) -> list[str]:
+    lines = [text for line in context.imprint if (text := clean(line, IMPRINT))]
+    if not lines:
+        raise MailError("the sender has no imprint: name, postal address and how to reach you are required by law")
+    return lines
+
+
+def mail_values(context: MailContext, words: Mapping[str, str], language: str, locale: Locale, links: Links) -> Values:
+    unsubscribe = web_url(context.unsubscribe_url)
+    if not unsubscribe:
+        raise MailError("a mail needs a way to unsubscribe")
+    mark = f"{words['rehearsal_mark']} " if context.rehearsal else ""
+    tracking = links.tracking
+    return {
+        "subject": clean(mark + words["subject"], SUBJECT),
+        "preheader": words["preheader"],
+        "language": language,
+        "direction": locale.text_direction,
+        "rehearsal": context.rehearsal,
+        "pixel_url": web_url(tracking.pixel_url) if tracking else "",
+        "honeypot_url": links.to("honeypot", context.shop.url) if tracking else "",
+        "unsubscribe_url": unsubscribe,
+        "reason": words[reason(context)],
+        "objection": words[f"objection_{context.reason.kind}"],
+    }
+
+
+def reason(context: MailContext) -> str:
+    undated = context.reason.at is None and context.reason.kind != "none_required"
+    return f"reason_{context.reason.kind}{'_undated' if undated else ''}"
+
+
+def said(voice: Voice, context: MailContext, cart: Values, first: str, formats: Formats) -> dict[str, str]:
+    """Every word of the template, with this mail's values in it."""
+    name = first_name(context.first_name)
+    counts = {"count": cart["count"], "more": cart["more"]}
+    values = {
+        "shop": clean(context.shop.name, 80),
+        "name": name,
+        "count": formats.number(Decimal(cart["count"])),
+        "more": formats.number(Decimal(cart["more"])),
+        "total": cart["total"],
+        "cart_date": cart["date"],
+        "reason_date": formats.date(context.reason.at),
+        "first_line": clean(first, 50),
+    }
+    locale = locale_of(formats.tag)
+    plural: Callable[[int], str] = locale.plural_form if locale else str
+    return {word: spoken.say(values, counts, plural) for word, spoken in voice.items()}

@@ -164,7 +164,7 @@ class Step(Words):
 
 
 class PolicyWords(Words):
-    """One rule file."""
+    """What a rule file says, its preset laid under it."""
 
     programme: Programme = Field("cart", description="The door in: `cart`.")
     shops: tuple[str, ...] = Field((), description="Shops of shops.yaml that this policy serves; empty means all.")
@@ -186,6 +186,15 @@ class PolicyWords(Words):
         description="How long a recovery stays open for a purchase after its last step was due.",
     )
     steps: tuple[Step, ...] = Field(min_length=1, description="The ladder. Sorted by `after`.")
+
+
+class RuleFile(PolicyWords):
+    """One rule file as it is written: what it extends comes first."""
+
+    extends: str = Field(
+        "", description="A preset to start from: `default`, `fashion`, `electronics` or `subscription`."
+    )
+    without: tuple[str, ...] = Field((), description="Steps of the preset that this policy does not take.")
 
 
 class Policy(PolicyWords):

@@ -92,8 +92,14 @@ class Node:
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """`; did you mean "after"?` or nothing."""
+    near = nearest(word, known)
+    return f'; did you mean "{near}"?' if near else ""
+
+
+def nearest(word: object, known: Iterable[str]) -> str:
+    """The known word that looks most like it; empty if none does."""
     near = difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    return near[0] if near else ""
 
 
 class Unreadable(Exception):

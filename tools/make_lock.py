@@ -1,0 +1,31 @@
+"""Resolves the dependencies for every supported Python and platform into requirements.lock: hashes, and no addresses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from bootstrap import LOCK, ROOT, UV_LOCK, find_uv
+
+OPTIONS = [
+    "--universal",
+    "--python-version",
+    "3.11",
+    "--generate-hashes",
+    "--no-header",
+    "--no-emit-index-url",
+    "--quiet",
+]
+
+
+def main(options: list[str]) -> None:
+    uv = find_uv(sys.executable)
+    compile_lock = [uv, "pip", "compile", *OPTIONS, *options]
+    subprocess.run([*compile_lock, "--group", "dev", "pyproject.toml", "--output-file", LOCK], cwd=ROOT, check=True)
+    subprocess.run(
+        [*compile_lock, "--no-annotate", "-", "--output-file", UV_LOCK], cwd=ROOT, check=True, input="uv\n", text=True
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

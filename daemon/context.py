@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING
 
 from channels.base import Channel
@@ -35,9 +36,13 @@ class Context:
     shops: dict[str, Shop] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    chance: Callable[[str], float] = field(default=lambda _: SystemRandom().random())
+    """The number in [0, 1) that a person draws at birth; the argument says who, for a repeatable demo."""
     rung: set[tuple[str, int]] = field(default_factory=set)
     """Work (name, shop_id) that this process wants done at once; the bell takes it from here."""
     bell: asyncio.Event = field(default_factory=asyncio.Event)
+    reasons: list[Callable[[], Iterable[str]]] = field(default_factory=list)
+    """Each says, in sentences, why this process is degraded: /readyz shows them."""
 
     def ring(self, work: str, shop_id: int) -> None:
         """Ask for this work without waiting for the next tick. Losing a ring costs a tick, nothing else."""

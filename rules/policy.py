@@ -231,6 +231,14 @@ class Policy(PolicyWords):
         """The country profile to decide by: the strictest where none is named, as in a rehearsal."""
         return self.legal or "de"
 
+    def under(self, legal: Law | None) -> Policy:
+        """With the law of a shop, where it names none itself."""
+        return self if self.legal or legal is None else self.altered(legal=legal)
+
+    def altered(self, **words: Any) -> Policy:
+        """Another policy with these words instead, and a hash of its own."""
+        return Policy.model_construct(**{**dict(self), **words})
+
     def stops_at(self, fact: str) -> bool:
         return fact in ALWAYS_STOPS or fact in self.stops_on
 
@@ -241,17 +249,14 @@ def with_newest(began: Policy, newest: Policy | None) -> Policy:
     Steps that the newest no longer has are in `gone`; all of them where the file is no longer there.
     """
     if newest is None:
-        return began.model_copy(update={"gone": tuple(step.name for step in began.steps)})
-    gone = tuple(step.name for step in began.steps if newest.step(step.name) is None)
-    starts = {"never": newest.starts.never, "existing_customers_only": newest.starts.existing_customers_only}
-    return began.model_copy(
-        update={
-            "legal": newest.legal,
-            "stops_on": newest.stops_on,
-            "caps": newest.caps,
-            "quiet": newest.quiet,
-            "on": newest.on,
-            "starts": began.starts.model_copy(update=starts),
-            "gone": gone,
-        }
+        return began.altered(gone=tuple(step.name for step in began.steps))
+    today = {"never": newest.starts.never, "existing_customers_only": newest.starts.existing_customers_only}
+    return began.altered(
+        legal=newest.legal,
+        stops_on=newest.stops_on,
+        caps=newest.caps,
+        quiet=newest.quiet,
+        on=newest.on,
+        starts=began.starts.model_copy(update=today),
+        gone=tuple(step.name for step in began.steps if newest.step(step.name) is None),
     )

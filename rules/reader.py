@@ -12,7 +12,7 @@ from rules import hours, merge
 from rules.conditions import faults
 from rules.mistakes import from_validation
 from rules.policy import Condition, Policy, PolicyWords, RuleFile
-from rules.source import Loc, Mistake, Node, Place, Unreadable, did_you_mean, read
+from rules.source import Loc, Mistake, Node, Place, Unreadable, Word, did_you_mean, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,18 @@ def read_policy(text: str, file: str, name: str) -> Reading:
         mistakes += _cross_checks(words, tree)
     if mistakes or words is None:
         return Reading(None, tuple(sorted(set(mistakes))), tree)
-    steps = sorted(words.steps, key=lambda step: step.after)
-    return Reading(Policy(**{**dict(words), "steps": tuple(steps)}, name=name), (), tree)
+    order = sorted(range(len(words.steps)), key=lambda no: words.steps[no].after)
+    steps = tuple(words.steps[no] for no in order)
+    return Reading(Policy(**{**dict(words), "steps": steps}, name=name), (), _reordered(tree, order))
+
+
+def _reordered(tree: Node, order: Sequence[int]) -> Node:
+    """The steps of the tree as the policy climbs them."""
+    words = dict(tree.words())
+    steps = words["steps"]
+    nodes = tuple(steps.node.items()[no] for no in order)
+    words["steps"] = Word(steps.place, Node(steps.node.place, nodes))
+    return Node(tree.place, words)
 
 
 def _words(tree: Node, mistakes: list[Mistake]) -> PolicyWords | None:

@@ -1,0 +1,209 @@
+"""The model of shops.yaml: shops, their senders, and how each is reached. Every word documented once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, field_validator
+
+from rules import hours
+from rules.mistakes import from_validation
+from rules.policy import Law, Words
+from rules.source import Mistake, Node
+from rules.values import Share
+
+
+def _address(text: str) -> str:
+    try:
+        found = validate_email(text, check_deliverability=False, test_environment=True, allow_display_name=False)
+    except EmailNotValidError as error:
+        raise ValueError(f'"{text}" is not an e-mail address: {error}') from None
+    return found.normalized
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or re.search(r"\s", text):
+        raise ValueError(f'"{text}" is not an address of the web; write it in full, like "https://shop.example"')
+    return text
+
+
+def _host(text: str) -> str:
+    if not re.fullmatch(r"(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", text):
+        raise ValueError(f'"{text}" is not a host name; write it like "shop.example"')
+    return text.lower()
+
+
+def _zone(text: str) -> str:
+    if hours.zone(text) is None:
+        raise ValueError(f'"{text}" is not a time zone; write it like "Europe/Berlin"')
+    return text
+
+
+def _matching(pattern: str, hint: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f'"{text}" is {hint}')
+        return text
+
+    return AfterValidator(check)
+
+
+def _day(text: object) -> date:
+    if isinstance(text, date):
+        return text
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        raise ValueError(f'"{text}" is not a day; write it like "2024-05-01"') from None
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Url = Annotated[str, AfterValidator(_url)]
+Host = Annotated[str, AfterValidator(_host)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Locale = Annotated[str, _matching(r"[a-z]{2,3}(-[A-Za-z]{4})?(-[A-Z]{2})?", 'not a locale; write it like "de-DE"')]
+Currency = Annotated[str, _matching(r"[A-Z]{3}", 'not a currency; write it like "EUR"')]
+Colour = Annotated[str, _matching(r"#[0-9a-fA-F]{6}", 'not a colour; write it like "#1f6f54"')]
+
+
+class Sender(Words):
+    """Whose name stands under the mails."""
+
+    name: str = Field(min_length=1, description="Name that people see as the sender.")
+    address: Address = Field(description="Address that mails come from.")
+    reply_to: Address | None = Field(None, description="Where answers go, if not to `address`.")
+    imprint: tuple[str, ...] = Field(
+        (),
+        description="Who you are, as the law wants it in each mail, line by line: name, street, town, register, "
+        "authorised persons. A live shop needs at least a name and a postal address.",
+    )
+    bounce_domain: Host | None = Field(
+        None, description="Host of the addresses that undeliverable mails come back to; the sender's by default."
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _one_line(cls, name: str) -> str:
+        if re.search(r"[\x00-\x1f\u2028\u2029]", name):
+            raise ValueError("a name is one line")
+        return name
+
+
+class Notice(Words):
+    """What existing customers are told when they give their address."""
+
+    since: Annotated[date, WithJsonSchema({"type": "string", "format": "date"})] = Field(
+        description="First day on which the shop told them at checkout that they may object to such mails."
+    )
+    version: str = Field("", description="Your name for the wording, to be found again.")
+
+    _read_since = field_validator("since", mode="before")(staticmethod(_day))
+
+
+class Looks(Words):
+    """How the mails look."""
+
+    logo_url: Url | None = Field(None, description="Address of the logo.")
+    accent: Colour = Field("#1f6f54", description="Colour of buttons and links.")
+    shipping_url: Url | None = Field(None, description="Page about delivery.")
+    returns_url: Url | None = Field(None, description="Page about returns.")
+
+
+class ShopWords(Words):
+    """One shop."""
+
+    connector: str = Field(description="How the shop is reached: name of its connector, such as `feed` or `push`.")
+    title: str = Field("", description="What customers call the shop; the sender's name by default.")
+    mode: Literal["rehearsal", "live"] = Field(
+        "rehearsal", description="`rehearsal` decides for real and writes to nobody but `rehearsal_to`."
+    )
+    rehearsal_to: Address | None = Field(None, description="Where the mails of a rehearsal go; empty: nowhere.")
+    zone: Zone = Field("UTC", description="Time zone of people whose own is not known.")
+    locale: Locale = Field("en", description="Language of people whose own is not known.")
+    currency: Currency = Field("EUR", description="Currency of carts that name none.")
+    url: Url = Field(description="Address of the shop.")
+    cart_page: Url | None = Field(None, description="Page with the cart, where the shop has no link that restores it.")
+    link_hosts: tuple[Host, ...] = Field((), description="Further hosts that links in mails may lead to.")
+    holdout: Share = Field(
+        0.1, description="Share of people who get no message, so that the effect can be seen; per person, for ever."
+    )
+    legal: Law | None = Field(None, description="Country profile of policies that name none themselves.")
+    sender: Sender | None = Field(None, description="Whose name stands under the mails; a live shop needs one.")
+    existing_customer_notice: Notice | None = Field(
+        None, description="Since when customers are told that they may object; without it only consent counts."
+    )
+    when_shop_silent: Literal["wait", "send"] = Field(
+        "wait", description="What happens to due messages while the shop cannot be asked about new orders."
+    )
+    sold_out: Literal["mark", "leave_out"] = Field("mark", description="What becomes of sold-out lines in a mail.")
+    looks: Looks = Field(default_factory=Looks, description="How the mails look.")
+    connection: Mapping[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="What the connector needs: addresses, users, keys. Write secrets as `${NAME}` (from the "
+        "environment) or `{file: path}`.",
+    )
+
+    @property
+    def shown_as(self) -> str:
+        return self.title or (self.sender.name if self.sender else "") or str(urlsplit(self.url).hostname)
+
+    @property
+    def notice_since(self) -> datetime | None:
+        """The first instant of that day where the shop is."""
+        if self.existing_customer_notice is None:
+            return None
+        return datetime.combine(self.existing_customer_notice.since, time(), hours.zone_of("", self.zone)).astimezone(
+            UTC
+        )
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Hosts that links may lead to: the shop's own, its cart page's, and those listed."""
+        own = [urlsplit(page).hostname or "" for page in (self.url, self.cart_page or self.url)]
+        return tuple(dict.fromkeys([*own, *self.link_hosts]))
+
+
+class ShopsFile(Words):
+    """shops.yaml."""
+
+    shops: Mapping[Annotated[str, _matching(r"[a-z][a-z0-9-]{0,39}", "not a name of a shop")], ShopWords] = Field(
+        description="The shops, each under its name."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ShopsReading:
+    shops: Mapping[str, ShopWords]
+    mistakes: tuple[Mistake, ...]
+
+
+def shops_from(tree: Node) -> ShopsReading:
+    """The shops of a tree whose secrets are in place, or all mistakes."""
+    try:
+        shops = ShopsFile.model_validate(tree.plain()).shops
+    except ValidationError as error:
+        return ShopsReading({}, tuple(sorted(from_validation(error, tree, ShopsFile))))
+    mistakes = [mistake for name, shop in shops.items() for mistake in _what_live_needs(name, shop, tree)]
+    return ShopsReading({} if mistakes else shops, tuple(sorted(mistakes)))
+
+
+def _what_live_needs(name: str, shop: ShopWords, tree: Node) -> list[Mistake]:
+    """What each mail must show (§ 5 DDG, Art. 13 GDPR) and every mail needs."""
+    if shop.mode != "live":
+        return []
+    place = tree.find(("shops", name, "sender"))
+    if shop.sender is None:
+        return [Mistake(place, "a live shop needs a sender: {name: …, address: …, imprint: […]}")]
+    if len([line for line in shop.sender.imprint if line.strip()]) < 2:
+        return [
+            Mistake(place, "a live shop needs an imprint: at least your name and your postal address, line by line")
+        ]
+    return []

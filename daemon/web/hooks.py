@@ -25,6 +25,8 @@ log = structlog.get_logger()
 LARGEST = 256 * 1024
 TOLERANCE = 300
 """Seconds between the sender's clock and ours."""
+BODY_PATIENCE = 10.0
+"""Seconds until a body must have arrived."""
 WRITE_PATIENCE = 5.0
 """Seconds for a group, after which the next one is tried."""
 KEEP_PATIENCE = 2.0
@@ -65,7 +67,7 @@ def routes(context: Context) -> list[web.RouteDef]:
         return [None] * len(rows)
 
     batcher = Batcher("inbox", write, waiting=5_000, group=500)
-    bodies = Bodies(largest=LARGEST)
+    bodies = Bodies(LARGEST, BODY_PATIENCE)
 
     async def shop_event(request: web.Request) -> web.Response:
         try:

@@ -34,7 +34,7 @@ class Address:
 
     @property
     def needs_smtputf8(self) -> bool:
-        """Only the part before the @ can need RFC 6531: a domain always has an ASCII form."""
+        """Only the part before the at sign can need RFC 6531: a domain always has an ASCII form."""
         return not self.local.isascii()
 
 
@@ -42,20 +42,20 @@ def one(text: str) -> Address:
     """Exactly one addr-spec (RFC 5321 `Dot-string@Domain`), nothing around it; else `BadAddress`."""
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
-        raise BadAddress("an address needs a part before and one after its @")
+        raise BadAddress("an address needs a part before and one after its at sign")
     return Address(checked_local(local), checked_domain(domain))
 
 
 def checked_local(local: str) -> str:
     """The part before the @, unchanged. At most 64 octets (RFC 5321 section 4.5.3.1.1)."""
     if not (LOCAL if local.isascii() else LOCAL_UTF8).fullmatch(local):
-        raise BadAddress("the part before the @ has a sign that a plain address cannot have")
+        raise BadAddress("the part before the at sign has a sign that a plain address cannot have")
     if "=?" in local or "?=" in local:
-        raise BadAddress("the part before the @ looks like an encoded word, which would be read as something else")
+        raise BadAddress("the part before the at sign looks like an encoded word, which would be read as something else")
     if not local.isascii() and any(unicodedata.category(sign)[0] not in WRITTEN for sign in local):
-        raise BadAddress("the part before the @ has an invisible sign")
+        raise BadAddress("the part before the at sign has an invisible sign")
     if len(local.encode()) > 64:
-        raise BadAddress("the part before the @ is longer than 64 octets")
+        raise BadAddress("the part before the at sign is longer than 64 octets")
     return local
 
 

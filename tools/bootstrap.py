@@ -1,7 +1,7 @@
 """Makes .venv from requirements.lock; needs nothing but Python 3.11 and pip.
 
-Safe to run at any time: it returns at once when all is up to date, a second one at the same moment waits, and what a killed
-one left half-done is made anew. Nothing outside this folder changes, except for uv's own cache.
+Safe to run at any time: it returns at once when all is up to date, a second one at the same moment waits, and what a
+killed one left half-done is made anew. Nothing outside this folder changes, except for uv's own cache.
 """
 
 # This file itself also starts on a Python that is too old, to find a newer one.
@@ -91,6 +91,7 @@ def alone() -> Iterator[None]:
         except BlockingIOError:
             say("another one is at it, waiting")
             fcntl.flock(file, fcntl.LOCK_EX)
+        os.set_inheritable(file.fileno(), True)  # a child that outlives us, if we are killed, still holds the lock
         yield
 
 
@@ -140,7 +141,7 @@ def pip(python: str) -> tuple[str | Path, ...]:
 
 def run(*command: str | Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr)
+    subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr, close_fds=False)
 
 
 def say(text: str) -> None:

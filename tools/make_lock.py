@@ -1,4 +1,4 @@
-"""Resolves the dependencies for every supported Python and platform into requirements.lock: hashes, and no addresses."""
+"""Resolves the dependencies for every supported Python and platform: hashes, and no addresses."""
 
 import subprocess
 import sys

@@ -6,6 +6,7 @@ from daemon.mail.headers import Errand, Sender, compose_mail
 from daemon.mail.links import Link, Tracking
 from daemon.mail.render import render
 from daemon.mail.template import Template, load
+from daemon.mail.trial import load_tried
 
 __all__ = [
     "Errand",
@@ -24,5 +25,6 @@ __all__ = [
     "Tracking",
     "compose_mail",
     "load",
+    "load_tried",
     "render",
 ]

@@ -143,22 +143,25 @@ def amount(quantity: str, price: str) -> str:
 def shop_values(context: MailContext, links: Links, shows: frozenset[str]) -> Values:
     shop = context.shop
     accent = shop.accent if COLOUR.fullmatch(shop.accent) else ACCENT
+    light = luminance(accent)
     return {
         "name": clean(shop.name, 80),
         "url": links.to("shop", shop.url),
         "logo_url": web_url(shop.logo_url),
         "accent": accent,
-        "on_accent": "#ffffff" if is_dark(accent) else "#16181d",
+        "on_accent": "#ffffff" if light < 0.179 else "#16181d",
+        "link": accent if light < 0.183 else "#23272e",
         "shipping_url": links.to("shop", shop.shipping_url) if "shop.shipping_url" in shows else "",
         "returns_url": links.to("shop", shop.returns_url) if "shop.returns_url" in shows else "",
     }
 
 
-def is_dark(colour: str) -> bool:
-    """Whether white letters are read better on it than black ones (relative luminance, WCAG 2)."""
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2). Below 0.179 white letters are read better on it than black ones; below 0.183 it is
+    itself read well on white (contrast 4.5)."""
     shares = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = [share / 12.92 if share <= 0.03928 else ((share + 0.055) / 1.055) ** 2.4 for share in shares]
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def imprint(context: MailContext) -> list[str]:

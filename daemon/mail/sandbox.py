@@ -30,7 +30,7 @@ KNOWN: Mapping[str, frozenset[str]] = {
         "subject", "preheader", "language", "direction", "rehearsal", "pixel_url", "honeypot_url", "unsubscribe_url",
         "reason", "objection",
     )),
-    "shop": frozenset(("name", "url", "logo_url", "accent", "on_accent", "shipping_url", "returns_url")),
+    "shop": frozenset(("name", "url", "logo_url", "accent", "on_accent", "link", "shipping_url", "returns_url")),
     "person": frozenset(("first_name",)),
     "cart": frozenset(("url", "total", "total_is_estimate", "count", "more", "date")),
 }  # fmt: skip
@@ -76,9 +76,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return False
 
 
-def look_at(source: str, file: str) -> Look:
-    """What is wrong with one template, and what it says."""
-    look = Look(file)
+def look_at(source: str, file: str, *, whole: bool = False) -> Look:
+    """What is wrong with one template, and what it says. `whole`: its parts have been put in."""
+    look = Look(file, whole)
     try:
         if len(source) > LARGEST:
             raise TemplateSyntaxError("larger than 256 KB", 0)
@@ -93,8 +93,8 @@ def look_at(source: str, file: str) -> Look:
 class Look:
     """One walk over a parsed template: its mistakes, its words each with the line that says it first, its values."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, file: str, whole: bool) -> None:
+        self.file, self.whole = file, whole
         self.findings: list[Finding] = []
         self.words: dict[str, int] = {}
         self.values: set[str] = set()
@@ -131,6 +131,7 @@ class Look:
             return self.found(node, f"{node.target.name} has a meaning of its own; take another name")
         if loops == DEEPEST_LOOPS:
             return self.found(node, f"more than {DEEPEST_LOOPS} loops within each other")
+        self.values.add(over)
         inner = {**names, node.target.name: LISTS[over], "loop": LOOP}
         for child in (*node.body, *([node.test] if node.test else [])):
             self.at(child, inner, depth + 1, loops + 1)
@@ -165,7 +166,7 @@ class Look:
             self.found(node, "lists of arguments are not taken")
 
     def include(self, node: nodes.Include, loops: int) -> None:
-        if not isinstance(node.template, nodes.Const) or loops or node.ignore_missing:
+        if self.whole or loops or not isinstance(node.template, nodes.Const) or node.ignore_missing:
             self.found(node, 'write it as {% include "parts/NAME.txt" %}, outside of loops')
 
 

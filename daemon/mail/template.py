@@ -25,6 +25,9 @@ ALWAYS = (
 )  # fmt: skip
 """Words that are said outside of the templates."""
 
+NEEDED = ("cart.url", "imprint", "mail.objection", "mail.reason", "mail.rehearsal", "mail.unsubscribe_url")
+"""What the law or the reader needs in either part of a mail (for `mail.rehearsal`: who looks at one)."""
+
 Voice = Mapping[str, Word]
 
 
@@ -65,9 +68,7 @@ def load(own: Path | None = None) -> dict[str, Template]:
     """Every template by its name. Files in `own` stand in for shipped ones of the same name, words one by one.
     Raises `TemplateError` with every mistake. Takes some 30 ms a template; what has not changed is not compiled again.
     """
-    folders = [folder for folder in (SHIPPED, own) if folder is not None and folder.is_dir()]
-    sources = read(folders)
-    languages = words.load_words(folders)
+    sources, languages = gathered(own)
     findings: list[Finding] = []
     templates = {}
     for name in sources.names():
@@ -78,6 +79,11 @@ def load(own: Path | None = None) -> dict[str, Template]:
     if findings:
         raise TemplateError(findings)
     return templates
+
+
+def gathered(own: Path | None) -> tuple[Sources, Mapping[str, words.Language]]:
+    folders = [folder for folder in (SHIPPED, own) if folder is not None and folder.is_dir()]
+    return read(folders), words.load_words(folders)
 
 
 def read(folders: list[Path]) -> Sources:
@@ -112,12 +118,28 @@ def made(name: str, sources: Sources, languages: Mapping[str, words.Language]) -
         said |= {word: (look.file, line) for word, line in look.words.items() if word not in said}
     if findings:
         raise TemplateError(findings)
-    parts = {file: source for file, source in sources.files.items() if "/" in file}
-    mjml = markup.expanded(sources.files[f"{name}.mjml"], parts)
-    text = sandbox.expanded(sources.files[f"{name}.txt"], parts)
+    mjml, text = expanded(name, sources)
     voices = voices_of(name, languages, said)
     html, plain = compiled(mjml, text, sources.called[f"{name}.mjml"])
     return Template(name, digest(mjml, text, voices), html, plain, voices, frozenset(shows))
+
+
+def expanded(name: str, sources: Sources) -> tuple[str, str]:
+    """MJML and text with their parts put in, looked at once more as a whole: parts add up."""
+    parts = {file: source for file, source in sources.files.items() if "/" in file}
+    mjml = markup.expanded(sources.files[f"{name}.mjml"], parts)
+    text = sandbox.expanded(sources.files[f"{name}.txt"], parts)
+    called = (sources.called[f"{name}.mjml"], sources.called[f"{name}.mjml"].replace(".mjml", ".txt"))
+    findings = []
+    for source, file in zip((mjml, text), called, strict=True):
+        look = sandbox.look_at(source, file, whole=True)
+        findings += look.findings
+        findings += [Finding(file, 0, f"does not show {value}") for value in NEEDED if value not in look.values]
+    if "<mj-include" in mjml:
+        findings.append(Finding(called[0], 0, 'write it as <mj-include path="parts/NAME.mjml" />'))
+    if findings:
+        raise TemplateError(findings)
+    return mjml, text
 
 
 def involved(name: str, sources: Sources, findings: list[Finding]) -> Iterator[str]:

@@ -38,9 +38,9 @@ def holds(
     if condition.cel:
         return _by_cel(condition.cel, cart, person, taken)
     answers = list(_entries(condition, cart, person, {one.step: one for one in taken}))
-    wanted = next((answer for answer in answers if answer.holds != every), None)
-    if wanted is not None:
-        return wanted
+    decisive = next((answer for answer in answers if answer.holds != every), None)
+    if decisive is not None:
+        return decisive
     return Answer(every, " and ".join(answer.because for answer in answers))
 
 

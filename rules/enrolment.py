@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from rules import questions
 from rules.conditions import Answer, holds
-from rules.facts import Cart, Person
+from rules.facts import Cart, Facts, Person, Question
 from rules.policy import Policy
+from rules.values import spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,33 @@ def condition_holds(policy: Policy, cart: Cart, person: Person) -> Answer:
     if policy.starts.only_if is None:
         return Answer(True, "nothing further is asked")
     return holds(policy.starts.only_if, cart, person)
+
+
+def would_start(policy: Policy, facts: Facts, now: datetime) -> tuple[Question, ...]:
+    """The terms put as questions about one cart, in the order of the statement; all passed: it starts."""
+    return tuple(_asked(policy, facts, now))
+
+
+def _asked(policy: Policy, facts: Facts, now: datetime) -> Iterator[Question]:
+    starts, cart = policy.starts, facts.cart
+    rested = now - cart.changed_at
+    yield Question(
+        f"has the cart been at rest for {spoken(starts.rests_for)}?", f"for {_for(rested)}", rested >= starts.rests_for
+    )
+    yield Question(
+        f"is it found in time, within {spoken(starts.not_older_than)}?",
+        f"it changed {_for(rested)} ago",
+        rested <= starts.not_older_than,
+    )
+    if starts.total_at_least is not None:
+        least = starts.total_at_least
+        enough = cart.currency == least.currency and cart.total >= least.amount
+        yield Question(f"is it worth {least} or more?", f"{cart.total} {cart.currency}", enough)
+    never = questions.never_written_to(policy, facts)
+    yield Question("may this person be written to at all?", never.because if never else "fine", never is None)
+    answer = condition_holds(policy, cart, facts.person)
+    yield Question("does starts.only_if hold?", answer.because, answer.holds)
+
+
+def _for(span: timedelta) -> str:
+    return spoken(span) if span > timedelta(0) else "no time yet"

@@ -140,6 +140,8 @@ class Basis:
     evidence: str
     """`consent 812` or `order 4711`, with what makes it valid."""
     consent_id: int | None = None
+    at: datetime | None = None
+    """When the consent was confirmed or the order placed: the mail says so."""
 
 
 @dataclass(frozen=True, slots=True)

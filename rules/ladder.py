@@ -43,13 +43,13 @@ class Case:
     now: datetime
     asked: list[Question] = field(default_factory=list)
 
-    def ask(self, question: str, found: Found, about: str, step: Step | None = None) -> Found:
+    def ask(self, question: str, found: Found, about: str, step: Step | None = None, fine: str = "fine") -> Found:
         """Notes question and answer; gives back what was found, so that `or` goes on to the next question."""
         name = step.name if step is not None else ""
         if isinstance(found, Bar | Hold):
             self.asked.append(Question(question, found.because, False, found.about, name))
         else:
-            self.asked.append(Question(question, found.evidence if found is not None else "fine", True, about, name))
+            self.asked.append(Question(question, found.evidence if found is not None else fine, True, about, name))
         return found
 
 
@@ -154,24 +154,26 @@ def _left_out(case: Case, step: Step, last: datetime) -> Bar | None:
     late = Bar("overtaken", f"its time was over at {last:%Y-%m-%d %H:%M} UTC") if case.now >= last else None
     return (
         case.ask("is it still its time?", late, "overtaken", step)
-        or case.ask("is there a reason to leave it out?", _unless(step, case.facts), "unless", step)
-        or case.ask("is its condition met?", _only_if(step, case.facts), "only_if", step)
+        or _unless(case, step)
+        or _only_if(case, step)
         or case.ask("can the person be reached?", questions.unreachable(case.facts, step.send), "reachable", step)
     )
 
 
-def _unless(step: Step, facts: Facts) -> Bar | None:
-    if step.unless is None:
-        return None
-    answer = holds(step.unless, facts.cart, facts.person, facts.taken, every=False)
-    return Bar("unless", answer.because) if answer.holds else None
+def _unless(case: Case, step: Step) -> Bar | None:
+    said, bar = "fine", None
+    if step.unless is not None:
+        answer = holds(step.unless, case.facts.cart, case.facts.person, case.facts.taken, every=False)
+        said, bar = answer.because, Bar("unless", answer.because) if answer.holds else None
+    return case.ask("is there a reason to leave it out?", bar, "unless", step, said)
 
 
-def _only_if(step: Step, facts: Facts) -> Bar | None:
-    if step.only_if is None:
-        return None
-    answer = holds(step.only_if, facts.cart, facts.person, facts.taken)
-    return None if answer.holds else Bar("only_if", answer.because)
+def _only_if(case: Case, step: Step) -> Bar | None:
+    said, bar = "fine", None
+    if step.only_if is not None:
+        answer = holds(step.only_if, case.facts.cart, case.facts.person, case.facts.taken)
+        said, bar = answer.because, None if answer.holds else Bar("only_if", answer.because)
+    return case.ask("is its condition met?", bar, "only_if", step, said)
 
 
 def _not_now(case: Case, step: Step) -> Hold | None:

@@ -84,7 +84,7 @@ def basis(profile: str, channel: str, facts: Facts) -> Basis | None:
     if consent is not None and consent.state == "withdrawn":
         return None
     if consent is not None and consent.state == "confirmed":
-        return Basis("consent", f"consent {consent.id}, confirmed {consent.at:%Y-%m-%d}", consent.id)
+        return Basis("consent", f"consent {consent.id}, confirmed {consent.at:%Y-%m-%d}", consent.id, consent.at)
     if channel in law.existing_customers_on and (customer := _existing_customer(facts)):
         return customer
     return None if law.basis_required else Basis("none_required", f'profile "{law.name}" asks for no ground')
@@ -95,7 +95,7 @@ def _existing_customer(facts: Facts) -> Basis | None:
     bought, since = facts.person.last_bought, facts.notice_since
     if bought is None or since is None or bought.at < since:
         return None
-    return Basis("existing_customer", f"order {bought.ref} of {bought.at:%Y-%m-%d}")
+    return Basis("existing_customer", f"order {bought.ref} of {bought.at:%Y-%m-%d}", at=bought.at)
 
 
 def why_no_basis(channel: str, facts: Facts) -> str:

@@ -27,7 +27,10 @@ SENTENCES = {
     "dict_type": "write words with values here, like {word: value}",
     "mapping_type": "write words with values here, like {word: value}",
     "too_short": "at least one is needed",
-    "url_parsing": "write a full address, like https://shop.example",
+    "timezone_aware": "a time needs its offset from UTC, like 2026-05-04T10:00:00+02:00",
+    "datetime_type": "write a time with its offset from UTC, like 2026-05-04T10:00:00+02:00",
+    "datetime_parsing": "write a time with its offset from UTC, like 2026-05-04T10:00:00+02:00",
+    "datetime_from_date_parsing": "write a time with its offset from UTC, like 2026-05-04T10:00:00+02:00",
 }
 
 

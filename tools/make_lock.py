@@ -21,7 +21,19 @@ OPTIONS = [
 def main(options: list[str]) -> None:
     uv = find_uv(sys.executable)
     compile_lock = [uv, "pip", "compile", *OPTIONS, *options]
-    subprocess.run([*compile_lock, "--group", "dev", "pyproject.toml", "--output-file", LOCK], cwd=ROOT, check=True)
+    everything = [*compile_lock, "--group", "dev", "pyproject.toml", "--output-file", LOCK]
+    subprocess.run(everything, cwd=ROOT, check=True)
+    # What the image needs: the same versions, without the developers' tools.
+    to_run = [
+        *compile_lock,
+        "--no-annotate",
+        "--constraint",
+        LOCK.name,
+        "pyproject.toml",
+        "--output-file",
+        ROOT / "requirements-run.lock",
+    ]
+    subprocess.run(to_run, cwd=ROOT, check=True)
     subprocess.run(
         [*compile_lock, "--no-annotate", "-", "--output-file", UV_LOCK], cwd=ROOT, check=True, input="uv\n", text=True
     )

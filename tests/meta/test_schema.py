@@ -63,7 +63,7 @@ async def test_no_time_is_without_its_zone(db):
 
 
 async def test_names_tell_shop_time_from_machine_time(db):
-    """Shop time ends in _at or _since, or is one of a few short words; machine time ends in _real. No column is neither."""
+    """Shop time ends in _at or _since, or is one of a few short words; machine time ends in _real."""
     words = {"at", "since", "until", "not_before", "not_after", "base_shop"}
     times = await db.fetch(
         "SELECT DISTINCT column_name AS name FROM information_schema.columns "

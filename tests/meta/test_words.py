@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BINARY = {".png", ".gif", ".webp", ".jpg", ".ico", ".gz"}
-HASHES = {"requirements.lock", "uv.lock"}
+HASHES = {"requirements.lock", "requirements-run.lock", "uv.lock"}
 # Written apart, so that this file does not name them either.
 FORBIDDEN = {
     "a folder of one machine": rf"(?<![\w.$}}])/(?:{'wo' + 'rk'}|{'ro' + 'ot'})/",

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from channels.base import Channel
+from daemon.mail import Template
 from daemon.settings import Settings
 from daemon.shops.base import Shop
 from daemon.store.database import Pool
@@ -35,6 +36,9 @@ class Context:
     shop_ids: dict[str, int] = field(default_factory=dict)
     shops: dict[str, Shop] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
+    templates: Mapping[str, Template] = field(default_factory=dict)
+    deliveries: dict[tuple[int, str], Any] = field(default_factory=dict)
+    """What is being sent, by shop and channel; kept by daemon.flow.deliver."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     chance: Callable[[str], float] = field(default=lambda _: SystemRandom().random())
     """The number in [0, 1) that a person draws at birth; the argument says who, for a repeatable demo."""

@@ -1,0 +1,1 @@
+"""The ten steps of one cart through the house, one module a verb."""

@@ -41,13 +41,13 @@ UPDATE person p SET
     customer_ref = n.customer_ref, email = n.email, email_hmac = n.email_hmac, phone = n.phone, phone_hmac = n.phone_hmac,
     first_name = n.first_name, last_name = n.last_name, locale = n.locale, zone = n.zone, country = n.country,
     customer_group = n.customer_group, is_guest = n.is_guest, may_be_written_to = n.may_be_written_to,
-    facts_no = p.facts_no + 1
+    described_version = :version, facts_no = p.facts_no + 1
 FROM unnest(:persons::bigint[], :customer_refs::text[], :emails::text[], :email_hmacs::bytea[], :phones::text[],
     :phone_hmacs::bytea[], :first_names::text[], :last_names::text[], :locales::text[], :zones::text[], :countries::text[],
     :groups::text[], :guests::boolean[], :may::boolean[])
     AS n (id, customer_ref, email, email_hmac, phone, phone_hmac, first_name, last_name, locale, zone, country,
         customer_group, is_guest, may_be_written_to)
-WHERE p.shop_id = :shop_id AND p.id = n.id
+WHERE p.shop_id = :shop_id AND p.id = n.id AND p.described_version <= :version
     AND (p.customer_ref, p.email, p.phone, p.first_name, p.last_name, p.locale, p.zone, p.country,
          p.customer_group, p.is_guest, p.may_be_written_to)
     IS DISTINCT FROM (n.customer_ref, n.email, n.phone, n.first_name, n.last_name, n.locale, n.zone, n.country,

@@ -25,6 +25,7 @@ CREATE TABLE cart (
     changed_at         timestamptz NOT NULL,
     -- It has certainly been at rest since then.
     still_since        timestamptz NOT NULL,
+    seen_at            timestamptz NOT NULL,
     -- Known since the first look at the shop (or since it went live) and unchanged: may not enrol.
     baseline           boolean NOT NULL DEFAULT false,
     -- When enrolment has to look at it again; empty once it has an answer.

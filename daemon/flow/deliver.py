@@ -1,0 +1,245 @@
+"""Steps 6 to 8: claimed at the gate under the persons' locks, sent without a transaction, recorded by fence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels.base import Channel, Message, Outcome
+from daemon import metrics
+from daemon.batcher import Batcher
+from daemon.context import Context
+from daemon.flow import mails, policies, shop_orders
+from daemon.mail import MailError
+from daemon.shops.base import ShopUnavailable
+from daemon.store import clock, decisions, facts, messages
+from daemon.store.database import Connection, again
+from daemon.store.decisions import Note
+from daemon.store.facts import Case
+from daemon.store.messages import AtGate, Claim, Move
+from rules.facts import Basis, Cancel, Defer, Go, Planned
+from rules.gate import passage
+
+log = structlog.get_logger()
+
+MOST = 64
+"""A claim takes what can leave now: two a ready connection, and never more than this."""
+LEASE = timedelta(seconds=30 + 600 + 15)
+"""Machine time to the final dot, from it to the answer, and a little: then the reaper calls it unknown."""
+STALE = timedelta(hours=1)
+"""Content prepared longer ago than this is prepared again."""
+PAUSED = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Delivery:
+    """One shop's messages on one channel, as this process sends them."""
+
+    context: Context
+    shop_id: int
+    channel: Channel
+    recorder: Batcher[tuple[Message, Outcome], None]
+    rechecker: Batcher[Message, bool]
+    under_way: set[asyncio.Task[None]]
+    in_flight: int = 0
+
+    async def may_leave(self, message: Message) -> bool:
+        """The last look, right before the first byte and before the last: many ask, one query answers."""
+        return not self.context.stopping.is_set() and await self.rechecker.submit(message)
+
+    def report(self, message: Message, outcome: Outcome) -> None:
+        """Every outcome is recorded; a lost one would end as unknown by the reaper."""
+        self.in_flight -= 1
+        task = asyncio.create_task(self.record(message, outcome))
+        self.under_way.add(task)
+        task.add_done_callback(self.under_way.discard)
+
+    async def record(self, message: Message, outcome: Outcome) -> None:
+        try:
+            await self.recorder.submit((message, outcome))
+        except Exception as error:
+            log.error("recorded", message=message.id, problem=repr(error))
+
+    def room(self) -> int:
+        """How many more may be claimed now."""
+        return min(MOST, 2 * self.channel.ready() - self.in_flight)
+
+
+def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
+    """The one of this process, shop and channel."""
+    known = context.deliveries.get((shop_id, channel.name))
+    if isinstance(known, Delivery):
+        return known
+
+    async def recheck(asked: Sequence[Message]) -> list[bool]:
+        wanted = await messages.still_wanted(context.pool, shop_id, [(one.id, one.fence) for one in asked])
+        return [one.id in wanted for one in asked]
+
+    async def record(group: Sequence[tuple[Message, Outcome]]) -> list[None]:
+        await write_outcomes(context, shop_id, channel.name, group)
+        return [None] * len(group)
+
+    made = Delivery(context, shop_id, channel, Batcher("record", record), Batcher("recheck", recheck, group=200), set())
+    context.deliveries[shop_id, channel.name] = made
+    return made
+
+
+async def due_messages(context: Context, shop_id: int, now: datetime) -> int:
+    """Claim and hand over until nothing is due or nothing more can leave; how many were at the gate.
+    What has been handed over goes on by itself and is recorded as it ends."""
+    gated = 0
+    resting = await messages.resting(context.pool, shop_id)
+    for channel in context.channels.values():
+        if channel.name in resting:
+            continue
+        sender = delivery(context, shop_id, channel)
+        while not context.stopping.is_set() and (room := sender.room()) > 0:
+            found, claims = await claim(context, shop_id, channel.name, now, room)
+            if not found:
+                break
+            gated += found
+            _hand_over(sender, claims)
+            await asyncio.sleep(0)  # lets the channel take what it was handed before its room is asked for again
+    return gated
+
+
+async def claim(
+    context: Context, shop_id: int, channel: str, now: datetime, most: int
+) -> tuple[int, list[tuple[Claim, Case]]]:
+    """(how many were at the gate, those that may leave now). One transaction: lock the persons, look anew, move."""
+    try:
+        await shop_orders.look(context, shop_id, channel, now, most)
+    except ShopUnavailable as error:
+        log.warning("claimed", shop=context.shop_name(shop_id), problem=str(error), held="the shop does not answer")
+        return 0, []
+    known = policies.shop_facts(context, shop_id, now)
+
+    async def body(db: Connection) -> tuple[int, list[tuple[Claim, Case]]]:
+        candidates = await messages.due_people(db, shop_id, channel, now, most)
+        waiting = await messages.at_the_gate(db, shop_id, candidates, now)
+        if not waiting:
+            return 0, []
+        cases = await facts.of_recoveries(db, shop_id, [one.recovery_id for one in waiting], known)
+        spoken = await policies.of_shop(context, db, shop_id, {case.policy_hash for case in cases.values()})
+        moves, notes = gate(waiting, cases, spoken, now)
+        await decisions.note(db, shop_id, notes, now)
+        claims = await messages.move(db, shop_id, moves, now, LEASE)
+        return len(waiting), [(one, cases[one.recovery_id]) for one in claims]
+
+    found, claims = await again(context.pool, body)
+    if found:
+        log.info("claimed", shop=context.shop_name(shop_id), channel=channel, at_the_gate=found, messages=len(claims))
+    return found, claims
+
+
+def gate(
+    waiting: Sequence[AtGate], cases: dict[int, Case], spoken: policies.Policies, now: datetime
+) -> tuple[list[Move], list[Note]]:
+    """At most one message of a person goes; the others wait for the next window."""
+    moves: list[Move] = []
+    notes: list[Note] = []
+    gone: set[int] = set()
+    for one in waiting:
+        if one.person_id in gone:
+            continue
+        case = cases[one.recovery_id]
+        move = _passage(one, case, spoken, now)
+        moves.append(move)
+        if move.verdict == "go":
+            gone.add(one.person_id)
+        else:
+            verdict = {"defer": "defer", "again": "defer"}.get(move.verdict, "cancel")
+            notes.append(
+                Note(one.recovery_id, verdict, one.step, move.reason, case.facts_no, case.policy_hash, move.until)
+            )
+    return moves, notes
+
+
+def _passage(one: AtGate, case: Case, spoken: policies.Policies, now: datetime) -> Move:
+    if not case.open:
+        return Move(one.id, "cancelled", "the recovery is over")
+    if one.paused is not None:
+        return Move(one.id, "defer", f"paused: {one.paused}", now + PAUSED)
+    basis = Basis(one.basis, one.basis_evidence, one.consent_id)  # type: ignore[arg-type]  # the table's own words
+    planned = Planned(one.step, one.channel, one.not_after, basis, one.deferrals)
+    answer = passage(spoken.of(case.policy_name, case.policy_hash), planned, case.facts, now)
+    if isinstance(answer, Cancel):
+        return Move(one.id, answer.state, answer.reason)
+    if isinstance(answer, Defer):
+        return Move(one.id, "defer", answer.reason, answer.until)
+    if one.facts_no != case.facts_no:
+        return Move(one.id, "again", "decided on older facts")
+    if now - one.prepared_at > STALE:
+        return Move(one.id, "again", "prepared too long ago")
+    return _go(one, answer)
+
+
+def _go(one: AtGate, answer: Go) -> Move:
+    basis = answer.basis
+    return Move(one.id, "go", basis=basis.kind, evidence=basis.evidence, consent_id=basis.consent_id)
+
+
+def _hand_over(sender: Delivery, claims: Sequence[tuple[Claim, Case]]) -> None:
+    """Give them to the channel; whatever cannot even be composed is recorded as failed."""
+    handed: list[Message] = []
+    for one, case in claims:
+        message, problem = _message(sender, one, case)
+        sender.in_flight += 1
+        if problem:
+            sender.report(message, Outcome("failed", code="content", error=problem))
+        else:
+            handed.append(message)
+    if not handed:
+        return
+    task = asyncio.create_task(sender.channel.hand_over(handed, sender.may_leave, sender.report))
+    sender.under_way.add(task)
+    task.add_done_callback(sender.under_way.discard)
+
+
+def _message(sender: Delivery, one: Claim, case: Case) -> tuple[Message, str]:
+    context, shop_id = sender.context, sender.shop_id
+    shop = context.keeper.book.shops[context.shop_name(shop_id)]
+    address = (shop.rehearsal_to or "") if one.rehearsal else case.facts.person.addresses.get("email", "")
+    try:
+        mail = mails.composed(context, shop_id, one)
+    except MailError as error:
+        return Message(shop_id, one.id, one.fence, address, None), str(error)  # type: ignore[arg-type]  # never sent
+    return Message(shop_id, one.id, one.fence, address, mail), "" if address else "no address"
+
+
+async def write_outcomes(
+    context: Context, shop_id: int, channel: str, group: Sequence[tuple[Message, Outcome]]
+) -> None:
+    """A group of outcomes in one write. A sender's fault rests the channel and costs no message a try."""
+    now = await clock.shop_now(context.pool)
+    rehearsing = context.keeper.book.shops[context.shop_name(shop_id)].mode == "rehearsal"
+    rows = [(message.id, message.fence, outcome) for message, outcome in group]
+    closed = await messages.record(context.pool, shop_id, rows, now, rehearsing=rehearsing)
+    faults = [outcome for _, outcome in group if outcome.rest_channel]
+    if faults:
+        await messages.rest_channel(context.pool, shop_id, channel, faults[0].error)
+        log.error("recorded", shop=context.shop_name(shop_id), channel=channel, rests="yes", because=faults[0].error)
+    elif any(outcome.state == "accepted" for _, outcome in group):
+        await messages.wake_channel(context.pool, shop_id, channel)
+    counts = Counter(one.state for one in closed)
+    for state, number in counts.items():
+        metrics.outcomes.labels(channel, state).inc(number)
+    log.info("sent", shop=context.shop_name(shop_id), channel=channel, messages=len(group))
+    log.info("recorded", shop=context.shop_name(shop_id), channel=channel, **counts)
+    if any(one.state != "retry_wait" for one in closed):
+        context.ring("decide", shop_id)
+    context.ring("deliver", shop_id)
+
+
+async def drain(context: Context) -> None:
+    """Wait until all that is on the wire has been recorded; `context.stopping` keeps anything new from starting."""
+    while tasks := [task for made in context.deliveries.values() for task in made.under_way]:
+        await asyncio.wait(tasks)
+    for made in context.deliveries.values():
+        await made.recorder.close()
+        await made.rechecker.close()

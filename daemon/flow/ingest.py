@@ -1,0 +1,212 @@
+"""Step 1, polled: a shop's orders, then its carts, are read; what was pushed is worked off. Orders always come first."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from daemon.context import Context
+from daemon.flow import keep
+from daemon.flow import persons as people
+from daemon.flow.keep import Look
+from daemon.shops.base import CartBatch, Shop, ShopEvent, ShopUnavailable
+from daemon.store import carts, inbox, work
+from daemon.store.carts import Gone
+from daemon.store.database import Connection, again
+
+log = structlog.get_logger()
+
+PAGE = 1000
+PATIENCE = timedelta(seconds=120)
+"""For all pages of one look at a shop."""
+LOSS_SHARE = 0.30
+LOSS_COUNT = 20
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Reading:
+    """One look at a shop, from the first page to the last."""
+
+    shop_id: int
+    now: datetime
+    state: dict[str, Any]
+    last_good_at: datetime | None
+    seen: set[str] = field(default_factory=set)
+    read: int = 0
+    kept: int = 0
+    whole: bool = False
+
+
+def micros(at: datetime) -> int:
+    """Microseconds since 1970: the version by which of two looks at one thing the newer wins."""
+    return (at - EPOCH) // timedelta(microseconds=1)
+
+
+async def poll(context: Context, shop_id: int, now: datetime) -> int:
+    """One look at a shop, single-flight: how many carts and orders were news."""
+    name = context.shop_name(shop_id)
+    shop = context.shops[name]
+    taken = await work.take(context.pool, shop_id, "poll", context.process, PATIENCE + timedelta(seconds=30))
+    if taken is None:
+        return 0
+    try:
+        reading = Reading(shop_id, now, dict(taken.state), taken.last_good_at)
+        if shop.polls:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                await _orders(context, shop, reading)
+                await _carts(context, shop, reading)
+        due = now + context.settings.poll_every
+        await work.done(context.pool, shop_id, "poll", context.process, reading.state, due, now)
+    except (ShopUnavailable, TimeoutError) as error:
+        await work.failed(context.pool, shop_id, "poll", str(error) or type(error).__name__)
+        log.warning("polled", shop=name, problem=type(error).__name__, because=str(error))
+        return 0
+    finally:
+        await work.give_back(context.pool, shop_id, "poll", context.process)
+    if reading.kept:
+        log.info("polled", shop=name, read=reading.read, kept=reading.kept)
+    return reading.kept
+
+
+async def _orders(context: Context, shop: Shop, reading: Reading) -> None:
+    more = True
+    while more:
+        batch = await shop.orders(reading.state.get("orders", ""), PAGE, reading.now)
+
+        async def body(db: Connection, batch: Any = batch) -> int:
+            await work.serialise(db, reading.shop_id)
+            return await keep.keep_orders(context, db, reading.shop_id, batch.orders, micros(reading.now), reading.now)
+
+        if batch.orders:
+            reading.kept += await again(context.pool, body)
+        _refused(context, reading, batch.refused)
+        more = batch.more and batch.cursor != reading.state.get("orders", "")
+        reading.state["orders"] = batch.cursor
+
+
+async def _carts(context: Context, shop: Shop, reading: Reading) -> None:
+    began = reading.now
+    cursor = reading.state.get("carts", "")
+    look = Look(
+        reading.now,
+        micros(reading.now),
+        first=not reading.state.get("looked", False),
+        not_since=_gap(reading, context.settings.poll_every),
+    )
+    more = True
+    while more:
+        batch = await shop.carts(cursor, PAGE, reading.now)
+        if batch.unchanged:
+            break
+        await _page(context, reading, batch, look)
+        more, cursor = batch.more, batch.cursor
+        reading.whole = batch.is_full_snapshot
+    reading.state["carts"] = "" if reading.whole else cursor
+    if reading.whole:
+        await _absent(context, reading, began)
+    reading.state["looked"] = True
+
+
+def _gap(reading: Reading, poll_every: timedelta) -> datetime | None:
+    """When we last looked, if that is so long ago that a change seen now may be old."""
+    last = reading.last_good_at
+    return last if last is not None and reading.now - last > 3 * poll_every else None
+
+
+async def _page(context: Context, reading: Reading, batch: CartBatch, look: Look) -> None:
+    async def body(db: Connection) -> int:
+        await work.serialise(db, reading.shop_id)
+        return await keep.keep_carts(context, db, reading.shop_id, batch.carts, look)
+
+    reading.seen.update(cart.ref for cart in batch.carts)
+    reading.read += len(batch.carts)
+    if batch.carts:
+        kept = await again(context.pool, body)
+        reading.kept += kept
+        if kept:
+            log.info("kept", shop=context.shop_name(reading.shop_id), carts=kept)
+            context.ring("enrol", reading.shop_id)
+            context.ring("decide", reading.shop_id)
+    _refused(context, reading, batch.refused)
+
+
+async def _absent(context: Context, reading: Reading, began: datetime) -> None:
+    """What a whole reading did not show is gone, unless so much is missing that the reading itself is in doubt."""
+
+    async def body(db: Connection) -> int:
+        await work.serialise(db, reading.shop_id)
+        gone = await carts.absent(db, reading.shop_id, sorted(reading.seen), began)
+        lost = [one for one in gone if not one.ordered]
+        before = await carts.count_open(db, reading.shop_id)
+        if _suspicious(len(lost), before) and not _confirmed(reading.state, lost):
+            reading.state["doubt"] = sorted(one.id for one in lost)
+            gone = [one for one in gone if one.ordered]
+            log.warning(
+                "polled", shop=context.shop_name(reading.shop_id), missing=len(lost), of=before, held="in doubt"
+            )
+        else:
+            reading.state.pop("doubt", None)
+        return await keep.close_carts(db, reading.shop_id, gone, reading.now) if gone else 0
+
+    reading.kept += await again(context.pool, body)
+
+
+def _suspicious(lost: int, before: int) -> bool:
+    return lost > LOSS_COUNT and lost > LOSS_SHARE * before
+
+
+def _confirmed(state: dict[str, Any], lost: list[Gone]) -> bool:
+    """The reading before this one missed them too."""
+    return "doubt" in state and {one.id for one in lost} <= set(state["doubt"])
+
+
+def _refused(context: Context, reading: Reading, refused: tuple[str, ...]) -> None:
+    for because in refused[:5]:
+        log.warning("polled", shop=context.shop_name(reading.shop_id), refused=because)
+
+
+async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: int = 200) -> int:
+    """Pushed events become carts, orders and persons; how many were worked off. Bad ones are kept with their reason."""
+    shop = context.shops[context.shop_name(shop_id)]
+
+    async def body(db: Connection) -> int:
+        await work.serialise(db, shop_id)
+        rows = await inbox.waiting(db, shop_id, limit)
+        effects = {row.id: await _apply(context, db, shop, shop_id, row.body, now) for row in rows}
+        await inbox.done(db, shop_id, effects, now)
+        return len(rows)
+
+    found = await again(context.pool, body)
+    if found:
+        log.info("kept", shop=context.shop_name(shop_id), events=found)
+        context.ring("enrol", shop_id)
+        context.ring("decide", shop_id)
+    return found
+
+
+async def _apply(
+    context: Context, db: Connection, shop: Shop, shop_id: int, raw: bytes, now: datetime
+) -> tuple[str, str]:
+    """(done or refused, what came of it)."""
+    parse = getattr(shop, "parse", None)
+    if parse is None:
+        return "refused", "this shop takes no events"
+    try:
+        event: ShopEvent = parse(raw)
+    except ValueError as error:
+        return "refused", str(error)[:500]
+    version = micros(event.at)
+    done = 0
+    if event.order is not None:
+        done += await keep.keep_orders(context, db, shop_id, [event.order], version, now)
+    if event.cart is not None:
+        done += await keep.keep_carts(context, db, shop_id, [event.cart], Look(now, version, pushed=True))
+    if event.customer is not None and (event.customer.ref or event.customer.email):
+        await people.keep(context, db, shop_id, [event.customer], now, version)
+        done += 1
+    return "done", f"{event.kind}: {'kept' if done else 'nothing new'}"

@@ -1,0 +1,200 @@
+"""Step 2, kept: customers become persons. One person per customer reference or e-mail address, before caps and checks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import phonenumbers
+
+from daemon.context import Context, address_hmac
+from daemon.shops.base import ConsentHint, Customer
+from daemon.store import persons, recoveries
+from daemon.store.database import Connection
+from daemon.store.persons import ConsentRow, Description, Known, Word
+from rules.holdout import held_out
+
+
+def normal(email: str) -> str:
+    """The form in which addresses are compared: RFC 5321 lets the local part differ by case, no mailbox provider does."""
+    return email.strip().casefold()
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a batch of customers comes to, before anything is written."""
+
+    people: list[int] = field(default_factory=list)
+    """For each customer the person; negative numbers are persons still to be made."""
+    born: dict[int, str] = field(default_factory=dict)
+    identities: dict[tuple[str, str], int] = field(default_factory=dict)
+    merges: list[tuple[int, int]] = field(default_factory=list)
+
+
+def plan(customers: Sequence[Customer], found: dict[tuple[str, str], Known]) -> Plan:
+    """Pure: by customer reference, else by e-mail; a guest with an account's address is that account."""
+    made = Plan()
+    owner = {key: known.id for key, known in found.items()}
+    accounts = {known.id: known.has_account for known in found.values()}
+    for customer in customers:
+        by_ref = ("customer", customer.ref) if customer.ref else None
+        by_email = ("email", normal(customer.email)) if customer.email else None
+        person = owner.get(by_ref) if by_ref else None
+        same_address = owner.get(by_email) if by_email else None
+        if person is None:
+            person = same_address
+        elif same_address is not None and same_address != person and not accounts.get(same_address, False):
+            made.merges.append((person, same_address))
+        if person is None:
+            person = -len(made.born) - 1
+            made.born[person] = customer.ref or normal(customer.email)
+        for key in (by_ref, by_email):
+            if key is not None and owner.get(key) != person:
+                owner[key] = made.identities[key] = person
+        accounts[person] = accounts.get(person, False) or by_ref is not None
+        made.people.append(person)
+    return made
+
+
+async def keep(
+    context: Context,
+    db: Connection,
+    shop_id: int,
+    customers: Sequence[Customer],
+    now: datetime,
+    version: int,
+    *,
+    whole: bool = True,
+) -> list[int]:
+    """The person of each customer, in order; each has a reference or an address. Locks the persons concerned.
+    `whole` is False where only reference and address are told: then only new persons are described by them."""
+    refs = sorted({one.ref for one in customers if one.ref})
+    emails = sorted({normal(one.email) for one in customers if one.email})
+    made = plan(customers, await persons.known(db, shop_id, refs, emails))
+    ids = dict(zip(made.born, await persons.new_ids(db, len(made.born)), strict=True))
+    if ids:
+        chances = [context.chance(f"{shop_id}:{birth}") for birth in made.born.values()]
+        await persons.add(db, shop_id, list(ids.values()), chances, now)
+    people = [ids.get(person, person) for person in made.people]
+    concerned = {*people, *(ids.get(b, b) for pair in made.merges for b in pair)}
+    await persons.lock(db, shop_id, sorted(concerned))
+    if made.identities:
+        moved = {key: ids.get(person, person) for key, person in made.identities.items()}
+        await persons.identify(db, shop_id, moved, now)
+    into = {}
+    for a, b in made.merges:
+        older, younger = sorted((ids.get(a, a), ids.get(b, b)))
+        if into.get(younger, younger) != into.get(older, older):
+            await merge(context, db, shop_id, older, younger, now)
+            into[younger] = older
+    people = [into.get(person, person) for person in people]
+    told = dict(zip(people, customers, strict=True))
+    born = set(ids.values())
+    await _describe(context, db, shop_id, told if whole else {p: c for p, c in told.items() if p in born}, version)
+    await _consents(db, shop_id, list(zip(people, customers, strict=True)), now)
+    return people
+
+
+async def merge(context: Context, db: Connection, shop_id: int, older: int, younger: int, now: datetime) -> None:
+    """Two that turn out to be one: the older survives, the younger's recovery ends, what forbids is kept from both.
+    The caller holds both locks."""
+    share = context.keeper.book.shops[context.shop_name(shop_id)].holdout
+    consents = await persons.consents_of(db, shop_id, [older, younger])
+    keys = await persons.split_keys(db, shop_id, [older, younger])
+    await recoveries.end_of_persons(db, shop_id, [younger], "merged", now)
+    await persons.merge(db, shop_id, older, younger, now)
+    if held_out(keys[older], share) != held_out(keys[younger], share):
+        await persons.cross(db, shop_id, older, now)
+    withdrawn = {purpose for (_, purpose), word in consents.items() if word.state == "withdrawn"}
+    await persons.add_consents(
+        db,
+        shop_id,
+        [ConsentRow(older, purpose, "withdrawn", now, "merge", f"person {younger}", "") for purpose in withdrawn],
+        now,
+    )
+
+
+async def _describe(
+    context: Context, db: Connection, shop_id: int, by_person: dict[int, Customer], version: int
+) -> None:
+    """An account's own record describes a person; a guest's only where there is no account."""
+    refs = sorted({one.ref for one in by_person.values() if one.ref})
+    emails = sorted({normal(one.email) for one in by_person.values() if one.email})
+    before = {known.id: known for known in (await persons.known(db, shop_id, refs, emails)).values()}
+    rows = []
+    for person, customer in by_person.items():
+        known = before.get(person)
+        if known and known.customer_ref and customer.ref != known.customer_ref and customer.is_guest:
+            continue
+        rows.append(description(context.pepper, person, customer, known))
+    changed = await persons.describe(db, shop_id, rows, version)
+    newest = {row.person_id: normal(row.email) for row in rows if row.email and row.person_id in set(changed)}
+    if newest:
+        await persons.forget_addresses(db, shop_id, newest)
+
+
+def description(pepper: bytes, person: int, customer: Customer, known: Known | None) -> Description:
+    """What to write of a person; what the shop does not say keeps what we knew of reference and address."""
+    email = customer.email.strip() or (known.email if known else None) or None
+    phone = e164(customer.phone, customer.country)
+    return Description(
+        person_id=person,
+        customer_ref=customer.ref or (known.customer_ref if known else None),
+        email=email,
+        email_hmac=address_hmac(pepper, "email", email) if email else None,
+        phone=phone,
+        phone_hmac=address_hmac(pepper, "phone", phone) if phone else None,
+        first_name=customer.first_name,
+        last_name=customer.last_name,
+        locale=customer.locale,
+        zone=customer.zone,
+        country=customer.country,
+        group=customer.group,
+        is_guest=customer.is_guest,
+        may_be_written_to=customer.may_be_written_to,
+    )
+
+
+def e164(phone: str, country: str) -> str | None:
+    """The number in E.164 form, or None where it cannot be one."""
+    if not phone.strip():
+        return None
+    try:
+        number = phonenumbers.parse(phone, country or None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_valid_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+async def _consents(db: Connection, shop_id: int, pairs: Sequence[tuple[int, Customer]], now: datetime) -> None:
+    """The shop's word is appended where it is news. A bare hint never overrides what was withdrawn or confirmed here."""
+    said = [(person, hint) for person, customer in pairs for hint in customer.consents]
+    if not said:
+        return
+    newest = await persons.consents_of(db, shop_id, [person for person, _ in said])
+    rows = []
+    for person, hint in said:
+        row = _news(person, hint, newest.get((person, hint.purpose)), now)
+        if row is not None:
+            rows.append(row)
+            newest[person, hint.purpose] = Word(row.state, row.evidence, row.at)
+    if rows:
+        await persons.add_consents(db, shop_id, rows, now)
+        await persons.raise_facts(db, shop_id, [row.person_id for row in rows])
+
+
+def _news(person: int, hint: ConsentHint, newest: Word | None, now: datetime) -> ConsentRow | None:
+    state = "hint" if hint.state == "confirmed" and not hint.evidence else hint.state
+    if newest is not None:
+        if hint.at is not None and hint.at < newest.at:
+            return None  # arrived late
+        if newest.state == state and newest.evidence == hint.evidence:
+            return None
+        if state in ("hint", "requested") and newest.state in ("confirmed", "withdrawn"):
+            return None
+        if state == "confirmed" and newest.state == "withdrawn" and (hint.at is None or hint.at == newest.at):
+            return None  # an old proof does not undo a later withdrawal
+    return ConsentRow(person, hint.purpose, state, hint.at or now, hint.source or "shop", hint.evidence, hint.wording)

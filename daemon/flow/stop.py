@@ -1,0 +1,36 @@
+"""Step 10, stopped: close what is over, find what was lost, drop what may no longer be kept."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon import metrics
+from daemon.context import Context
+from daemon.store import database, messages, work
+
+log = structlog.get_logger()
+
+EVERY = timedelta(seconds=10)
+MOST = 500
+
+
+async def sweep(context: Context, shop_id: int, now: datetime) -> int:
+    """Leases that ran out, messages whose time is over, unknowns of yesterday; how many were found."""
+    name = context.shop_name(shop_id)
+    taken = await work.take(context.pool, shop_id, "sweep", context.process, timedelta(seconds=60))
+    if taken is None:
+        return 0
+    try:
+        lost = await messages.reap(context.pool, shop_id, now, MOST)
+        late = await messages.expire(context.pool, shop_id, now, MOST)
+        settled = await messages.settle_unknown(context.pool, shop_id, now)
+        await work.done(context.pool, shop_id, "sweep", context.process, taken.state, now + EVERY, now)
+    finally:
+        await work.give_back(context.pool, shop_id, "sweep", context.process)
+    metrics.deadlocks.set(database.deadlocks.count)
+    if lost or late or settled:
+        log.info("stopped", shop=name, unknown=len(lost), expired=len(late), settled=len(settled))
+        context.ring("decide", shop_id)
+    return len(lost) + len(late)

@@ -1,0 +1,63 @@
+"""The brake: rows that the gate reads, so effective at the next claim everywhere and kept over restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.store.database import Connection, Pool
+from daemon.store.sql import load
+
+sql = load("brake")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is paused; None matches everything."""
+
+    policy: str | None = None
+    step: str | None = None
+    channel: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    shop: str
+    policy: str | None
+    step: str | None
+    channel: str | None
+    reason: str
+    since: datetime
+    until: datetime | None
+
+
+async def pause(
+    db: Connection | Pool, shops: Sequence[int], scope: Scope, reason: str, now: datetime, until: datetime | None
+) -> int:
+    """How many shops are paused by this. `until` in shop time; None: until resumed."""
+    rows = await sql.pause(
+        db,
+        shops=sorted(shops),
+        policy=scope.policy,
+        step=scope.step,
+        channel=scope.channel,
+        reason=reason,
+        now=now,
+        until=until,
+    )
+    return len(rows)
+
+
+async def resume(db: Connection | Pool, shops: Sequence[int], scope: Scope, now: datetime) -> int:
+    """How many pauses this lifted."""
+    rows = await sql.resume(
+        db, shops=sorted(shops), policy=scope.policy, step=scope.step, channel=scope.channel, now=now
+    )
+    return len(rows)
+
+
+async def pauses(db: Connection | Pool, now: datetime) -> list[Pause]:
+    """Those in force."""
+    names = Pause.__slots__
+    return [Pause(**{name: row[name] for name in names}) for row in await sql.pauses(db, now=now)]

@@ -1,0 +1,40 @@
+-- name: of_recoveries
+-- Everything the rules are told about these recoveries, in one query. Asked again under the persons' locks by the gate.
+SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.policy_name, r.started_at, r.wake_at, r.state,
+    p.facts_no, p.email, p.phone, p.zone, p.customer_group, p.may_be_written_to, p.active_at, p.locale, p.first_name, p.last_name,
+    c.changed_at, c.still_since, c.first_seen_at, c.total, c.total_is_estimate, c.currency, c.lines, c.state AS cart_state,
+    c.stage, c.recovery_url, c.ref AS cart_ref,
+    ARRAY(
+        SELECT ROW(m.step, m.channel, m.state, coalesce(m.ended_at, m.accepted_at, m.sending_at, m.planned_at),
+            ARRAY(SELECT DISTINCT e.kind FROM event e WHERE e.shop_id = m.shop_id AND e.message_id = m.id
+                AND e.kind IN ('opened', 'clicked', 'replied') AND (e.class = 'human' OR e.kind = 'replied')),
+            ARRAY(SELECT DISTINCT e.kind FROM event e WHERE e.shop_id = m.shop_id AND e.message_id = m.id
+                AND e.kind IN ('opened', 'clicked') AND e.class IS DISTINCT FROM 'human'))
+        FROM message m WHERE m.shop_id = r.shop_id AND m.recovery_id = r.id ORDER BY m.id) AS taken,
+    ARRAY(
+        SELECT ROW(m.channel, m.sending_at) FROM message m
+        WHERE m.shop_id = r.shop_id AND m.person_id = r.person_id AND m.rehearsal = r.rehearsal AND m.sending_at > :horizon
+            AND m.state IN ('sending', 'accepted', 'delivered', 'bounced', 'complained', 'unknown', 'unknown_final')
+        ORDER BY m.sending_at DESC LIMIT 200) AS counted,
+    ARRAY(
+        SELECT ROW(n.purpose, n.state, n.id, n.at) FROM (
+            SELECT DISTINCT ON (k.purpose) k.purpose, k.state, k.id, k.at FROM consent k
+            WHERE k.shop_id = r.shop_id AND k.person_id = r.person_id ORDER BY k.purpose, k.id DESC) AS n) AS consents,
+    ARRAY(
+        SELECT s.channel FROM suppression s
+        WHERE s.shop_id = r.shop_id AND s.channel IN ('any', 'email', 'sms', 'webpush')
+            AND s.address_hmac IN (p.email_hmac, p.phone_hmac)) AS suppressed,
+    (SELECT ROW(o.ref, o.placed_at) FROM shop_order o
+        WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'purchase' AND o.placed_at < c.first_seen_at
+        ORDER BY o.placed_at DESC LIMIT 1) AS last_bought,
+    EXISTS (SELECT FROM shop_order o
+        WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'purchase'
+            AND (o.placed_at >= c.first_seen_at OR o.first_seen_at > r.started_at)) AS bought,
+    EXISTS (SELECT FROM shop_order o
+        WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'on_hold'
+            AND (o.placed_at >= c.first_seen_at OR o.first_seen_at > r.started_at)) AS on_hold
+FROM recovery r
+JOIN person p ON p.shop_id = r.shop_id AND p.id = r.person_id
+JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
+WHERE r.shop_id = :shop_id AND r.id = ANY(:recoveries::bigint[])
+ORDER BY r.id;

@@ -1,0 +1,230 @@
+-- name: to_prepare
+-- Planned messages whose time has come. Preparing changes nothing outside, so nobody is locked.
+SELECT m.id, m.recovery_id, m.person_id, m.step, m.channel, m.rehearsal, m.policy_hash, m.basis, m.basis_evidence, m.facts_no
+FROM message m
+WHERE m.shop_id = :shop_id AND m.state = 'planned' AND m.not_before <= :now
+ORDER BY m.not_before, m.id LIMIT :most;
+
+-- name: prepared
+-- Rendered and tokenised: nothing has left the house. Links are written with it; a message that moved on meanwhile is not touched.
+WITH n AS MATERIALIZED (
+    SELECT * FROM unnest(:ids::bigint[], :contents::jsonb[], :trackeds::boolean[], :facts_nos::bigint[])
+        AS n (id, content, tracked, facts_no)
+), done AS (
+    UPDATE message m SET state = 'prepared', content = n.content, tracked = n.tracked, facts_no = n.facts_no, prepared_at = :now
+    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state = 'planned'
+    RETURNING m.id
+), linked AS (
+    INSERT INTO link (shop_id, message_id, no, kind, target)
+    SELECT :shop_id, l.message_id, l.no, l.kind, l.target
+    FROM unnest(:link_messages::bigint[], :link_nos::smallint[], :link_kinds::text[], :link_targets::text[])
+        AS l (message_id, no, kind, target)
+    JOIN done ON done.id = l.message_id
+    ORDER BY l.message_id, l.no
+    ON CONFLICT (shop_id, message_id, no) DO UPDATE SET kind = excluded.kind, target = excluded.target
+)
+SELECT id FROM done ORDER BY id;
+
+-- name: due_people
+-- Candidates for the gate and the lock on their persons, without waiting for anybody. One message per person.
+WITH t AS MATERIALIZED (
+    SELECT m.id, m.person_id, m.recovery_id FROM message m
+    WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
+        AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp())
+    ORDER BY m.not_before, m.id LIMIT :most
+)
+SELECT t.id, t.recovery_id, p.id AS person_id
+FROM t JOIN person p ON p.shop_id = :shop_id AND p.id = t.person_id
+ORDER BY p.id
+FOR NO KEY UPDATE OF p SKIP LOCKED;
+
+-- name: at_the_gate
+-- A second statement, hence a new snapshot: whatever was committed while the locks were being taken is seen.
+SELECT m.id, m.recovery_id, m.person_id, m.step, m.channel, m.state, m.facts_no, m.policy_hash, m.not_after, m.prepared_at,
+    m.basis, m.basis_evidence, m.consent_id, m.deferrals, m.rehearsal, m.tries,
+    (SELECT z.reason FROM pause z WHERE z.shop_id = m.shop_id AND z.lifted_at IS NULL AND (z.until IS NULL OR z.until > :now)
+        AND (z.policy IS NULL OR z.policy = r.policy_name) AND (z.step IS NULL OR z.step = m.step)
+        AND (z.channel IS NULL OR z.channel = m.channel) ORDER BY z.id LIMIT 1) AS paused
+FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
+WHERE m.shop_id = :shop_id AND m.id = ANY(:ids::bigint[]) AND m.state IN ('prepared', 'retry_wait')
+ORDER BY m.person_id, m.not_before, m.id
+FOR NO KEY UPDATE OF m SKIP LOCKED;
+
+-- name: move
+-- What the gate said, for all of them at once: claimed with fence, lease and attempt, put off, sent back, or ended.
+WITH n AS MATERIALIZED (
+    SELECT * FROM unnest(:ids::bigint[], :verdicts::text[], :untils::timestamptz[], :reasons::text[], :bases::text[],
+        :evidences::text[], :consents::bigint[]) AS n (id, verdict, until, reason, basis, evidence, consent_id)
+), claimed AS (
+    UPDATE message m SET state = 'sending', fence = nextval('fence'), sending_at = :now, tries = m.tries + 1,
+        lease_until_real = clock_timestamp() + :lease, retry_real = NULL, reason = NULL,
+        basis = n.basis, basis_evidence = n.evidence, consent_id = n.consent_id
+    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'go' AND m.state IN ('prepared', 'retry_wait')
+    RETURNING m.id, m.fence, m.recovery_id, m.person_id, m.content, m.step, m.rehearsal
+), tried AS (
+    INSERT INTO attempt (shop_id, message_id, fence, started_at, body_sha256)
+    SELECT :shop_id, id, fence, :now, sha256(convert_to(content::text, 'UTF8')) FROM claimed ORDER BY id
+), put_off AS (
+    UPDATE message m SET state = 'planned', not_before = n.until, deferrals = m.deferrals + 1, reason = n.reason
+    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'defer' AND m.state IN ('prepared', 'retry_wait')
+), sent_back AS (
+    UPDATE message m SET state = 'planned', reason = n.reason
+    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'again' AND m.state IN ('prepared', 'retry_wait')
+), ended AS (
+    UPDATE message m SET state = n.verdict, reason = n.reason, ended_at = :now
+    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict IN ('cancelled', 'expired')
+        AND m.state IN ('prepared', 'retry_wait')
+    RETURNING m.recovery_id
+), woken AS (
+    UPDATE recovery r SET wake_at = :now FROM ended
+    WHERE r.shop_id = :shop_id AND r.id = ended.recovery_id AND r.state = 'open'
+)
+SELECT * FROM claimed ORDER BY id;
+
+-- name: still_wanted
+-- Right before the first byte and again before the last: claims that nothing has overtaken since the gate. No locks.
+SELECT m.id FROM message m
+JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
+JOIN person p ON p.shop_id = m.shop_id AND p.id = m.person_id
+JOIN unnest(:ids::bigint[], :fences::bigint[]) AS n (id, fence) ON m.id = n.id AND m.fence = n.fence
+WHERE m.shop_id = :shop_id AND m.state = 'sending' AND r.state = 'open' AND p.may_be_written_to AND p.email IS NOT NULL
+    AND NOT EXISTS (SELECT FROM suppression s WHERE s.shop_id = m.shop_id AND s.channel IN ('any', m.channel)
+        AND s.address_hmac IN (p.email_hmac, p.phone_hmac))
+    AND NOT EXISTS (SELECT FROM consent k WHERE k.shop_id = m.shop_id AND k.person_id = m.person_id AND k.state = 'withdrawn'
+        AND k.purpose = 'email_mkt' AND m.channel = 'email' AND NOT EXISTS (
+            SELECT FROM consent newer WHERE newer.shop_id = k.shop_id AND newer.person_id = k.person_id
+                AND newer.purpose = k.purpose AND newer.id > k.id));
+
+-- name: record
+-- Outcomes by fence: one that has been overtaken changes nothing. A message whose recovery ended meanwhile is not tried again.
+WITH n AS MATERIALIZED (
+    SELECT * FROM unnest(:ids::bigint[], :fences::bigint[], :outcomes::text[], :provider_ids::text[], :codes::text[],
+        :errors::text[], :costs::boolean[], :agains::interval[], :suppresses::boolean[])
+        AS n (id, fence, outcome, provider_id, code, error, costs_a_try, again_after, suppress)
+), closed AS (
+    UPDATE attempt a SET outcome = n.outcome, provider_id = n.provider_id, code = n.code, error = n.error,
+        closed_real = clock_timestamp()
+    FROM n WHERE a.shop_id = :shop_id AND a.message_id = n.id AND a.fence = n.fence
+        AND (a.outcome IS NULL OR a.outcome = 'unknown')
+), done AS (
+    UPDATE message m SET
+        state = CASE
+            WHEN n.outcome <> 'retry_wait' THEN n.outcome
+            WHEN r.state = 'ended' THEN 'cancelled'
+            WHEN m.not_after < :now OR m.tries >= :most_tries AND n.costs_a_try THEN 'expired'
+            ELSE 'retry_wait' END,
+        lease_until_real = NULL,
+        accepted_at = CASE WHEN n.outcome = 'accepted' THEN :now END,
+        provider_id = n.provider_id,
+        reconcile_real = CASE WHEN n.outcome = 'unknown' THEN clock_timestamp() + interval '24 hours' END,
+        tries = CASE WHEN n.costs_a_try THEN m.tries ELSE m.tries - 1 END,
+        retry_real = CASE WHEN n.outcome = 'retry_wait' AND n.costs_a_try THEN clock_timestamp() + coalesce(n.again_after,
+            least(3600, 60 * power(2, least(m.tries, 10) - 1)) * (0.75 + random() / 2) * interval '1 second')
+            WHEN n.outcome = 'retry_wait' THEN clock_timestamp() + coalesce(n.again_after, interval '0') END,
+        reason = CASE WHEN n.outcome = 'accepted' THEN NULL
+            WHEN n.outcome = 'retry_wait' AND r.state = 'ended' THEN coalesce(r.end_reason, 'ended')
+            ELSE coalesce(nullif(n.code, ''), 'no answer') END,
+        ended_at = CASE WHEN n.outcome = 'failed' OR n.outcome = 'retry_wait'
+            AND (r.state = 'ended' OR m.not_after < :now OR m.tries >= :most_tries AND n.costs_a_try) THEN :now END
+    FROM n, recovery r
+    WHERE m.shop_id = :shop_id AND m.id = n.id AND m.fence = n.fence
+        AND (m.state = 'sending' OR m.state = 'unknown' AND n.outcome IN ('accepted', 'failed'))
+        AND r.shop_id = m.shop_id AND r.id = m.recovery_id
+    RETURNING m.id, m.state, m.recovery_id, m.person_id, m.channel, n.suppress, m.reason
+), suppressed AS (
+    INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
+    SELECT DISTINCT ON (p.email_hmac) :shop_id, done.channel, p.email_hmac, 'refused by the mail server', 'delivery', :now
+    FROM done JOIN person p ON p.shop_id = :shop_id AND p.id = done.person_id
+    WHERE done.suppress AND NOT :rehearsing AND p.email_hmac IS NOT NULL
+    ON CONFLICT DO NOTHING
+), woken AS (
+    UPDATE recovery r SET wake_at = :now FROM done
+    WHERE r.shop_id = :shop_id AND r.id = done.recovery_id AND r.state = 'open' AND done.state <> 'retry_wait'
+)
+SELECT id, state, recovery_id, reason FROM done ORDER BY id;
+
+-- name: reap
+-- Claims whose lease is over: nobody knows what became of them, and nobody sends them again.
+WITH lost AS (
+    SELECT m.id FROM message m WHERE m.shop_id = :shop_id AND m.state = 'sending' AND m.lease_until_real < clock_timestamp()
+    ORDER BY m.id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+), noted AS (
+    UPDATE attempt a SET outcome = 'unknown', code = 'lease over', error = 'the worker did not say what became of it',
+        closed_real = clock_timestamp()
+    FROM message m JOIN lost ON lost.id = m.id
+    WHERE m.shop_id = :shop_id AND a.shop_id = m.shop_id AND a.message_id = m.id AND a.fence = m.fence AND a.outcome IS NULL
+), done AS (
+    UPDATE message m SET state = 'unknown', lease_until_real = NULL, reason = 'lease over',
+        reconcile_real = clock_timestamp() + interval '24 hours'
+    FROM lost WHERE m.shop_id = :shop_id AND m.id = lost.id
+    RETURNING m.id, m.recovery_id
+), woken AS (
+    UPDATE recovery r SET wake_at = :now FROM done
+    WHERE r.shop_id = :shop_id AND r.id = done.recovery_id AND r.state = 'open'
+)
+SELECT id, recovery_id FROM done ORDER BY id;
+
+-- name: settle_unknown
+-- A day without evidence: it counts as sent and stays visible.
+UPDATE message SET state = 'unknown_final', reconcile_real = NULL, ended_at = :now, reason = 'no evidence within a day'
+WHERE shop_id = :shop_id AND state = 'unknown' AND reconcile_real < clock_timestamp()
+RETURNING id;
+
+-- name: expire
+-- Too late, wherever they wait.
+WITH late AS (
+    SELECT id FROM message WHERE shop_id = :shop_id AND state IN ('planned', 'prepared', 'retry_wait') AND not_after < :now
+    ORDER BY id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+), done AS (
+    UPDATE message m SET state = 'expired', ended_at = :now,
+        reason = coalesce(nullif(m.reason, ''), 'its time was over')
+    FROM late WHERE m.shop_id = :shop_id AND m.id = late.id
+    RETURNING m.id, m.recovery_id
+), woken AS (
+    UPDATE recovery r SET wake_at = :now FROM done
+    WHERE r.shop_id = :shop_id AND r.id = done.recovery_id AND r.state = 'open'
+)
+SELECT id, recovery_id FROM done ORDER BY id;
+
+-- name: end_unprepared
+-- Nothing left to write about: the message is not needed, the recovery is over.
+WITH over AS (
+    UPDATE recovery SET state = 'ended', ended_at = :now, end_reason = :reason, wake_at = NULL
+    WHERE shop_id = :shop_id AND id = ANY(:recoveries::bigint[]) AND state = 'open' RETURNING id
+)
+UPDATE message m SET state = 'cancelled', reason = :reason, ended_at = :now
+FROM over WHERE m.shop_id = :shop_id AND m.recovery_id = over.id AND m.state IN ('planned', 'prepared', 'retry_wait')
+RETURNING m.id, m.recovery_id;
+
+-- name: rest_channel!
+-- The sender is at fault: the channel rests, longer each time, and no message loses a try.
+INSERT INTO channel_rest AS c (shop_id, channel, until_real, failures, reason)
+VALUES (:shop_id, :channel, clock_timestamp() + interval '30 seconds', 1, :reason)
+ON CONFLICT (shop_id, channel) DO UPDATE SET failures = c.failures + 1, reason = excluded.reason,
+    until_real = clock_timestamp() + least(3600, 30 * power(2, least(c.failures, 8))) * interval '1 second'
+WHERE c.until_real <= clock_timestamp();
+
+-- name: wake_channel!
+DELETE FROM channel_rest WHERE shop_id = :shop_id AND channel = :channel AND until_real <= clock_timestamp();
+
+-- name: resting
+SELECT channel, reason, until_real FROM channel_rest WHERE shop_id = :shop_id AND until_real > clock_timestamp();
+
+-- name: window^
+-- Who may be at the gate next, for the look at the shop before it.
+SELECT coalesce(array_agg(DISTINCT i.value) FILTER (WHERE i.kind = 'customer'), '{}') AS refs,
+    coalesce(array_agg(DISTINCT i.value) FILTER (WHERE i.kind = 'email'), '{}') AS emails, min(t.started_at) AS since
+FROM (
+    SELECT m.person_id, c.first_seen_at AS started_at FROM message m
+    JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
+    JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
+    WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
+        AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp())
+    ORDER BY m.not_before, m.id LIMIT :most
+) AS t JOIN identity i ON i.shop_id = :shop_id AND i.person_id = t.person_id;
+
+-- name: put_off!
+-- These could not be made ready; they are tried again later.
+UPDATE message m SET not_before = :until, reason = n.reason
+FROM unnest(:ids::bigint[], :reasons::text[]) AS n (id, reason)
+WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state = 'planned';

@@ -1,0 +1,71 @@
+"""Shops, processes, and what this database belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+
+from daemon.store.database import Connection, Pool
+from daemon.store.sql import load
+
+sql = load("shops")
+
+
+@dataclass(frozen=True, slots=True)
+class ShopRow:
+    shop_id: int
+    name: str
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A process as it last reported."""
+
+    process: str
+    kind: str
+    version: str
+    journal_lines: int
+    silent_for: timedelta
+
+
+async def register(db: Connection, name: str, now: datetime) -> ShopRow:
+    """The shop's row; a new one is a rehearsal."""
+    row = await sql.register(db, name=name, now=now)
+    return ShopRow(row["shop_id"], name, row["mode"])
+
+
+async def set_mode(db: Connection, shop_id: int, mode: str, now: datetime) -> None:
+    await sql.set_mode(db, shop_id=shop_id, mode=mode, now=now)
+
+
+async def every(db: Connection | Pool) -> Sequence[ShopRow]:
+    """All shops that were ever here."""
+    return [ShopRow(row["shop_id"], row["name"], row["mode"]) for row in await sql.all(db)]
+
+
+async def pepper_fingerprint(db: Connection | Pool, fingerprint: bytes) -> bytes:
+    """The one that this database was made with."""
+    return cast(bytes, await sql.pepper_fingerprint(db, fingerprint=fingerprint))
+
+
+async def beat(db: Connection | Pool, process: str, kind: str, version: str, journal_lines: int) -> None:
+    """This process is alive; a web process also says how many hits its journal holds."""
+    await sql.beat(db, process=process, kind=kind, version=version, journal_lines=journal_lines)
+
+
+async def leave(db: Connection | Pool, process: str) -> None:
+    """This process ends; rows of those that vanished long ago go too."""
+    await sql.leave(db, process=process)
+
+
+async def journals_waiting(db: Connection | Pool) -> int:
+    """Hits on the disks of live web processes."""
+    return int(await sql.journals_waiting(db))
+
+
+async def beats(db: Connection | Pool) -> list[Beat]:
+    rows = await sql.beats(db)
+    return [Beat(row["process"], row["kind"], row["version"], row["journal_lines"], row["silent_for"]) for row in rows]

@@ -1,0 +1,35 @@
+-- name: register^
+-- The shop's row, made if it is new.
+INSERT INTO shop (name, mode, added_at) VALUES (:name, 'rehearsal', :now)
+ON CONFLICT (name) DO UPDATE SET name = excluded.name
+RETURNING shop_id, mode;
+
+-- name: set_mode!
+UPDATE shop SET mode = :mode, live_since = CASE WHEN :mode::text = 'live' THEN :now ELSE live_since END
+WHERE shop_id = :shop_id;
+
+-- name: all
+SELECT shop_id, name, mode, live_since FROM shop ORDER BY shop_id;
+
+-- name: pepper_fingerprint$
+-- The fingerprint that this database was made with; the first one to ask sets it.
+WITH made AS (
+    INSERT INTO instance (pepper_fingerprint) VALUES (:fingerprint) ON CONFLICT DO NOTHING RETURNING pepper_fingerprint
+)
+SELECT pepper_fingerprint FROM made UNION ALL SELECT pepper_fingerprint FROM instance LIMIT 1;
+
+-- name: beat!
+INSERT INTO heartbeat (process, kind, version, journal_lines, beat_real)
+VALUES (:process, :kind, :version, :journal_lines, clock_timestamp())
+ON CONFLICT (process) DO UPDATE SET journal_lines = excluded.journal_lines, beat_real = excluded.beat_real;
+
+-- name: leave!
+DELETE FROM heartbeat WHERE process = :process OR beat_real < clock_timestamp() - interval '1 day';
+
+-- name: journals_waiting$
+-- Hits that live web processes hold on disk: an opt-out may be among them.
+SELECT coalesce(sum(journal_lines), 0) FROM heartbeat
+WHERE kind IN ('all', 'web') AND beat_real > clock_timestamp() - interval '60 seconds';
+
+-- name: beats
+SELECT process, kind, version, journal_lines, clock_timestamp() - beat_real AS silent_for FROM heartbeat ORDER BY process;

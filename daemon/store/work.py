@@ -1,0 +1,96 @@
+"""Which work of which shop is due, and who does it: single-flight with or without Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from daemon.store.database import Connection, Pool
+from daemon.store.sql import load
+
+sql = load("work")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The row as it was when we took it."""
+
+    state: dict[str, Any]
+    due_at: datetime
+    failures: int
+    last_good_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    name: str
+    due_at: datetime
+    failures: int
+    problem: str | None
+    last_good_at: datetime | None
+    silent_for: timedelta | None
+    state: dict[str, Any]
+
+
+async def add(db: Connection | Pool, shop_id: int, names: Sequence[str], now: datetime) -> None:
+    """Rows for a shop's works, where they are missing."""
+    await sql.add(db, shop_id=shop_id, names=list(names), now=now)
+
+
+async def take(db: Connection | Pool, shop_id: int, name: str, holder: str, lease: timedelta) -> Taken | None:
+    """None: somebody else is at it."""
+    row = await sql.take(db, shop_id=shop_id, name=name, holder=holder, lease=lease)
+    return row and Taken(row["state"], row["due_at"], row["failures"], row["last_good_at"])
+
+
+async def give_back(db: Connection | Pool, shop_id: int, name: str, holder: str) -> None:
+    await sql.give_back(db, shop_id=shop_id, name=name, holder=holder)
+
+
+async def done(
+    db: Connection | Pool, shop_id: int, name: str, holder: str, state: dict[str, Any], due_at: datetime, now: datetime
+) -> None:
+    """It went well; next due at `due_at` (shop time)."""
+    await sql.done(db, shop_id=shop_id, name=name, holder=holder, state=state, due_at=due_at, now=now)
+
+
+async def failed(db: Connection | Pool, shop_id: int, name: str, problem: str) -> None:
+    """It rests for a while, longer each time."""
+    await sql.failed(db, shop_id=shop_id, name=name, problem=problem)
+
+
+async def serialise(db: Connection, shop_id: int) -> None:
+    """Until the transaction ends nobody else keeps carts or orders of this shop."""
+    await sql.serialise(db, shop_id=shop_id)
+
+
+async def due(db: Connection | Pool, shops: Sequence[int], now: datetime) -> list[tuple[str, int]]:
+    """(work, shop) pairs."""
+    return [(row["name"], row["shop_id"]) for row in await sql.due(db, shops=sorted(shops), now=now)]
+
+
+async def next_instant(db: Connection | Pool, shops: Sequence[int]) -> datetime | None:
+    """When something is due next, shop time; None: never, as things stand."""
+    return cast("datetime | None", await sql.next_instant(db, shops=sorted(shops)))
+
+
+async def busy(db: Connection | Pool, shops: Sequence[int]) -> bool:
+    return cast(bool, await sql.busy(db, shops=sorted(shops)))
+
+
+async def status(db: Connection | Pool, shop_id: int) -> list[Status]:
+    rows = await sql.status(db, shop_id=shop_id)
+    return [
+        Status(
+            row["name"],
+            row["due_at"],
+            row["failures"],
+            row["problem"],
+            row["last_good_at"],
+            row["silent_for"],
+            row["state"],
+        )
+        for row in rows
+    ]

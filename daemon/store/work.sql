@@ -1,0 +1,72 @@
+-- name: add!
+INSERT INTO work (shop_id, name, due_at)
+SELECT :shop_id, n.name, :now FROM unnest(:names::text[]) AS n (name)
+ON CONFLICT DO NOTHING;
+
+-- name: take^
+-- Single-flight: the row is ours until the lease is over, unless somebody else has it.
+UPDATE work SET holder = :holder, lease_until_real = clock_timestamp() + :lease
+WHERE shop_id = :shop_id AND name = :name AND (holder IS NULL OR lease_until_real < clock_timestamp())
+RETURNING state, due_at, failures, last_good_at;
+
+-- name: give_back!
+UPDATE work SET holder = NULL, lease_until_real = NULL
+WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
+
+-- name: done!
+UPDATE work SET state = :state, due_at = :due_at, failures = 0, problem = NULL, rest_until_real = NULL,
+    last_good_at = :now, last_good_real = clock_timestamp()
+WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
+
+-- name: failed!
+-- Back-off doubles from 1 s to 10 minutes.
+UPDATE work SET failures = failures + 1, problem = :problem,
+    rest_until_real = clock_timestamp() + least(600, power(2, least(failures, 10))) * interval '1 second'
+WHERE shop_id = :shop_id AND name = :name;
+
+-- name: serialise
+-- One writer of carts and orders a shop at a time, until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended('tillbell keep', :shop_id));
+
+-- name: due
+-- What each shop has to do now. Every branch is answered from a partial index, so nothing due costs next to nothing.
+SELECT s.shop_id, d.name FROM unnest(:shops::bigint[]) AS s (shop_id)
+CROSS JOIN LATERAL (
+    SELECT w.name FROM work w
+    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'sweep') AND w.due_at <= :now AND w.holder IS NULL
+        AND (w.rest_until_real IS NULL OR w.rest_until_real <= clock_timestamp())
+    UNION ALL SELECT 'inbox' WHERE EXISTS (
+        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting')
+    UNION ALL SELECT 'enrol' WHERE EXISTS (
+        SELECT FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at <= :now)
+    UNION ALL SELECT 'react' WHERE EXISTS (
+        SELECT FROM event e WHERE e.shop_id = s.shop_id AND e.handled_at IS NULL)
+    UNION ALL SELECT 'decide' WHERE EXISTS (
+        SELECT FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at <= :now)
+    UNION ALL SELECT 'prepare' WHERE EXISTS (
+        SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now)
+    UNION ALL SELECT 'deliver' WHERE EXISTS (
+        SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
+            AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp()))
+) AS d;
+
+-- name: next_instant$
+-- The earliest shop time at which something of these shops is due.
+SELECT min(t) FROM unnest(:shops::bigint[]) AS s (shop_id)
+CROSS JOIN LATERAL (
+    SELECT min(w.due_at) AS t FROM work w WHERE w.shop_id = s.shop_id AND w.name = 'poll'
+    UNION ALL SELECT min(c.look_at) FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at IS NOT NULL
+    UNION ALL SELECT min(r.wake_at) FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at IS NOT NULL
+    UNION ALL SELECT min(m.not_before) FROM message m
+        WHERE m.shop_id = s.shop_id AND m.state IN ('planned', 'prepared', 'retry_wait')
+) AS d;
+
+-- name: busy$
+-- Whether anything of these shops is being done right now.
+SELECT EXISTS (SELECT FROM work WHERE shop_id = ANY(:shops::bigint[]) AND holder IS NOT NULL)
+    OR EXISTS (SELECT FROM message WHERE shop_id = ANY(:shops::bigint[]) AND state = 'sending');
+
+-- name: status
+SELECT name, due_at, failures, problem, last_good_at, last_good_real,
+    clock_timestamp() - last_good_real AS silent_for, state
+FROM work WHERE shop_id = :shop_id ORDER BY name;

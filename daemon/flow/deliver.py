@@ -165,7 +165,7 @@ def _passage(one: AtGate, case: Case, spoken: policies.Policies, now: datetime) 
         return Move(one.id, "cancelled", "the recovery is over")
     if one.paused is not None:
         return Move(one.id, "defer", f"paused: {one.paused}", now + PAUSED)
-    basis = Basis(one.basis, one.basis_evidence, one.consent_id)  # type: ignore[arg-type]  # the table's own words
+    basis = Basis(one.basis, one.basis_evidence, one.consent_id)
     planned = Planned(one.step, one.channel, one.not_after, basis, one.deferrals)
     answer = passage(spoken.of(case.policy_name, case.policy_hash), planned, case.facts, now)
     if isinstance(answer, Cancel):
@@ -228,7 +228,7 @@ async def write_outcomes(
         await messages.wake_channel(context.pool, shop_id, channel)
     counts = Counter(one.state for one in closed)
     for state, number in counts.items():
-        metrics.outcomes.labels(channel, state).inc(number)
+        metrics.messages.labels(channel, state).inc(number)
     log.info("sent", shop=context.shop_name(shop_id), channel=channel, messages=len(group))
     log.info("recorded", shop=context.shop_name(shop_id), channel=channel, **counts)
     if any(one.state != "retry_wait" for one in closed):

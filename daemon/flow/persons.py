@@ -82,7 +82,7 @@ async def keep(
     if made.identities:
         moved = {key: ids.get(person, person) for key, person in made.identities.items()}
         await persons.identify(db, shop_id, moved, now)
-    into = {}
+    into: dict[int, int] = {}
     for a, b in made.merges:
         older, younger = sorted((ids.get(a, a), ids.get(b, b)))
         if into.get(younger, younger) != into.get(older, older):

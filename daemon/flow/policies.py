@@ -46,10 +46,9 @@ def shop_facts(context: Context, shop_id: int, now: datetime) -> ShopFacts:
     name = context.shop_name(shop_id)
     book = context.keeper.book
     shop = book.shops[name]
-    notice = shop.existing_customer_notice
     longest = max([reach(policy) for policy in book.policies_by_shop.get(name, ())], default=LEAST_HORIZON)
     return ShopFacts(
         zone=shop.zone,
-        notice_since=notice.since if notice else None,
+        notice_since=shop.notice_since,
         horizon=now - max(longest, LEAST_HORIZON),
     )

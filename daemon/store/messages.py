@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from channels.base import Outcome
 from daemon.store.database import Connection, Pool
@@ -14,6 +14,8 @@ from daemon.store.sql import load
 sql = load("messages")
 
 MOST_TRIES = 12
+
+BasisKind = Literal["consent", "existing_customer", "none_required"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class ToPrepare:
     channel: str
     rehearsal: bool
     policy_hash: str
-    basis: str
+    basis: BasisKind
     basis_evidence: str
 
 
@@ -57,7 +59,7 @@ class AtGate:
     facts_no: int
     not_after: datetime
     prepared_at: datetime
-    basis: str
+    basis: BasisKind
     basis_evidence: str
     consent_id: int | None
     deferrals: int

@@ -64,7 +64,7 @@ class ConsentRow:
 
 
 async def lock(db: Connection, shop_id: int, persons: Sequence[int]) -> list[int]:
-    """Lock these persons in id order until the transaction ends: the one lock that decides whether a message may leave."""
+    """Lock these persons in id order until the transaction ends: the one lock that decides what may leave."""
     return [row["id"] for row in await sql.lock(db, shop_id=shop_id, persons=sorted(set(persons)))]
 
 

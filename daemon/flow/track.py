@@ -1,0 +1,192 @@
+"""Step 9: what comes back. Hits are kept before the answer; what they mean is worked out later, and again at will."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from daemon import metrics
+from daemon.context import Context
+from daemon.hits import TRAP, Hit, Kind, classify
+from daemon.store import events, persons, recoveries
+from daemon.store.database import Connection, Pool, again, new_id
+from daemon.store.events import Key, Link, Unhandled
+from daemon.tokens import Token
+
+if TYPE_CHECKING:
+    from daemon.flow.desk import Desk
+
+log = structlog.get_logger()
+JUDGED = ("opened", "clicked", "viewed")
+MESSAGES = 200
+BIGGEST_LINK = 32_767
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who asked, as far as it is kept: the network, never the address."""
+
+    method: str
+    user_agent: str
+    ip_net: str
+
+
+async def opened(desk: Desk, token: Token, visitor: Visitor) -> None:
+    """The picture was fetched. Returns when that is on a disk; raises `Full` or OSError when it could not be kept."""
+    await desk.record(hit("opened", token, visitor))
+
+
+async def clicked(desk: Desk, token: Token, visitor: Visitor) -> Link | None:
+    """Where the link leads; None when it is not known (any more, or while the database is away). Raises as `opened`."""
+    return await desk.record(hit("clicked", token, visitor))
+
+
+async def viewed(desk: Desk, token: Token, visitor: Visitor) -> None:
+    """The unsubscribe page was looked at, which changes nothing. Raises as `opened`."""
+    await desk.record(hit("viewed", token, visitor))
+
+
+async def unsubscribed(desk: Desk, token: Token, visitor: Visitor) -> None:
+    """The person wants no more of these: in effect for the next claim. Raises as `opened`."""
+    await desk.opt_out(hit("unsubscribed", token, visitor))
+
+
+async def resubscribed(desk: Desk, token: Token, visitor: Visitor) -> None:
+    """They take it back: what this message's link withdrew counts again. An ended recovery stays ended."""
+    await desk.opt_out(hit("resubscribed", token, visitor))
+
+
+def hit(kind: Kind, token: Token, visitor: Visitor) -> Hit:
+    """A new hit. Only clicks have a link."""
+    link_no = token.link_no if token.purpose == "click" and token.link_no <= BIGGEST_LINK else None
+    return Hit(
+        new_id(),
+        kind,
+        token.shop_id,
+        token.message_id,
+        link_no,
+        visitor.method,
+        visitor.user_agent,
+        visitor.ip_net,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a hit was taken for, and what it is taken for now."""
+
+    key: Key
+    person_id: int | None
+    kind: str
+    before: str | None
+    class_: str
+
+
+async def reactions(context: Context, shop_id: int, now: datetime, limit: int = 500) -> int:
+    """Work off what came in: class it, tell the rules, wake whom it concerns. How many events were found."""
+
+    async def once(db: Connection) -> Counter[tuple[str, str]]:
+        return await _reactions(db, shop_id, now, limit)
+
+    tally = await again(context.pool, once)
+    classes = Counter[str]()
+    for (kind, class_), count in tally.items():
+        metrics.hits_classed.labels(kind, class_).inc(count)
+        classes[class_] += count
+    if tally:
+        log.info("tracked", shop=shop_id, events=tally.total(), **classes)
+    return tally.total()
+
+
+async def reclass(pool: Pool, shop_id: int, since: datetime, now: datetime) -> int:
+    """Judge the hits since then (machine time) anew, with what is known by now. How many changed their class."""
+    changed, after = 0, 0
+
+    async def once(db: Connection) -> int:
+        await persons.lock(db, shop_id, await _people(db, shop_id, messages))
+        verdicts = await _judge(db, shop_id, messages, now + TRAP)
+        news = [one for one in verdicts if one.before not in (None, one.class_)]
+        await events.classed(db, shop_id, {one.key: one.class_ for one in news}, now)
+        people = sorted({one.person_id for one in news if one.person_id is not None})
+        await persons.raise_facts(db, shop_id, people)
+        await recoveries.wake(db, shop_id, people, now)
+        return len(news)
+
+    while messages := await events.messages_hit_since(pool, shop_id, since, after, MESSAGES):
+        changed += await again(pool, once)
+        after = messages[-1]
+    return changed
+
+
+async def _reactions(db: Connection, shop_id: int, now: datetime, limit: int) -> Counter[tuple[str, str]]:
+    keys, people = await events.unhandled(db, shop_id, limit)
+    if not keys:
+        return Counter()
+    await persons.lock(db, shop_id, sorted(people))
+    # One whose person was merged meanwhile belongs to somebody who is not locked: the next batch finds it there.
+    waiting = [
+        one for one in await events.reread(db, shop_id, keys) if one.person_id is None or one.person_id in people
+    ]
+    verdicts = await _verdicts(db, shop_id, waiting)
+    fresh = {one.key for one in waiting}
+    news = [one for one in verdicts.values() if one.key in fresh or one.before not in (None, one.class_)]
+    classes: dict[Key, str | None] = {one.key: "unknown" if one.kind in JUDGED else None for one in waiting}
+    await events.classed(db, shop_id, classes | {one.key: one.class_ for one in news}, now)
+    await events.proven(db, shop_id, _evidence(waiting))
+    await _tell(db, shop_id, waiting, news, now)
+    return Counter((one.kind, verdicts[one.key].class_ if one.key in verdicts else "unknown") for one in waiting)
+
+
+async def _verdicts(db: Connection, shop_id: int, waiting: Sequence[Unhandled]) -> dict[Key, Verdict]:
+    messages = {one.message_id for one in waiting if one.message_id is not None and one.kind in JUDGED}
+    until = max((one.at for one in waiting), default=None)
+    if not messages or until is None:
+        return {}
+    return {one.key: one for one in await _judge(db, shop_id, messages, until + TRAP)}
+
+
+async def _tell(
+    db: Connection, shop_id: int, waiting: Sequence[Unhandled], news: Sequence[Verdict], now: datetime
+) -> None:
+    """Each reaction raises facts_no; a human one is a sign of life; what no machine did wakes the recovery."""
+    times = {one.key: one.at for one in waiting}
+    concerned = {one.person_id for one in waiting} | {one.person_id for one in news}
+    human: dict[int, datetime] = {}
+    asleep = {one.person_id for one in waiting if one.kind not in JUDGED}
+    for one in news:
+        if one.class_ != "machine":
+            asleep.add(one.person_id)
+        if one.class_ == "human" and one.person_id is not None and one.key in times:
+            human[one.person_id] = max(human.get(one.person_id, times[one.key]), times[one.key])
+    told = set(await persons.seen_active(db, shop_id, human))
+    await persons.raise_facts(
+        db, shop_id, [person for person in concerned if person is not None and person not in told]
+    )
+    await recoveries.wake(db, shop_id, [person for person in asleep if person is not None], now)
+
+
+def _evidence(waiting: Sequence[Unhandled]) -> dict[int, tuple[str, datetime]]:
+    """By message: the first that came back of it."""
+    return {one.message_id: (one.kind, one.at) for one in reversed(waiting) if one.message_id is not None}
+
+
+async def _judge(db: Connection, shop_id: int, messages: Iterable[int], until: datetime) -> list[Verdict]:
+    wanted = sorted(messages)
+    taken = await events.acceptances(db, shop_id, wanted)
+    visits = await events.visits(db, shop_id, {person for person, _ in taken.values()})
+    verdicts = []
+    for message, judged in (await events.of_messages(db, shop_id, wanted, until)).items():
+        person, accepted_at = taken.get(message, (None, None))
+        visited = visits.get(person, []) if person is not None else []
+        classes = classify([one.seen for one in judged], accepted_at, visited)
+        verdicts += [Verdict(one.key, person, one.seen.kind, one.class_, classes[one.key.id]) for one in judged]
+    return verdicts
+
+
+async def _people(db: Connection, shop_id: int, messages: Sequence[int]) -> list[int]:
+    return sorted({person for person, _ in (await events.acceptances(db, shop_id, messages)).values()})

@@ -1,0 +1,140 @@
+"""Who is behind a hit: human, machine or unknown. Only thinking: hits in, classes out, at any later time again."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any, Literal
+
+from crawlerdetect import CrawlerDetect
+
+Kind = Literal["opened", "clicked", "viewed", "unsubscribed", "resubscribed"]
+Class = Literal["human", "machine", "unknown"]
+
+APPLE_PRIVACY = "Mozilla/5.0"
+"""Exactly this, and nothing after it: Apple Mail fetches every picture in advance, read or not."""
+GOOGLE = "GoogleImageProxy"
+PROXIES = (GOOGLE, "YahooMailProxy")
+"""They fetch when the mail is displayed, and once: what follows from their cache tells nothing."""
+MAIL_CLIENTS = ("Microsoft Outlook", "Microsoft Office", "ms-office", "Outlook-iOS", "Outlook-Android", "Thunderbird")
+"""Lists of crawlers name some of them, but they show mails to people."""
+SCANNERS = ("barracuda", "mimecast", "proofpoint", "safelinks", "trendmicro", "fireeye", "symantec", "sophos")
+SCANNED = timedelta(seconds=10)
+"""Filters look at a mail while they take it in; nobody reads that fast."""
+BURST = timedelta(seconds=2)
+BURST_LINKS = 3
+TRAP = timedelta(seconds=60)
+"""Who follows the link that nobody can see followed the others beside it."""
+VISIT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One request, as it is kept. `at` is shop time; None: the database says it."""
+
+    id: uuid.UUID
+    kind: Kind
+    shop_id: int
+    message_id: int
+    link_no: int | None = None
+    method: str = "GET"
+    user_agent: str = ""
+    ip_net: str = ""
+    at: datetime | None = None
+
+    def line(self) -> dict[str, Any]:
+        """As the journal keeps it."""
+        return asdict(self) | {"id": str(self.id), "at": self.at and self.at.isoformat()}
+
+
+def from_line(line: Mapping[str, Any]) -> Hit:
+    """The opposite of `Hit.line`."""
+    at = line["at"] and datetime.fromisoformat(line["at"])
+    return Hit(**{**line, "id": uuid.UUID(line["id"]), "at": at})
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A hit as it is judged."""
+
+    id: uuid.UUID
+    kind: str
+    at: datetime
+    method: str
+    user_agent: str
+    link_no: int | None = None
+    honeypot: bool = False
+
+
+def classify(
+    hits: Sequence[Seen], accepted_at: datetime | None, visits: Sequence[datetime] = ()
+) -> dict[uuid.UUID, Class]:
+    """The class of each hit of one message; the more hits and visits to the shop are known, the better.
+
+    `accepted_at` is when the provider took the message; `visits` when the person did something in the shop.
+    """
+    ordered = sorted(hits, key=lambda hit: (hit.at, hit.id))
+    classes = _opens([hit for hit in ordered if hit.kind == "opened"], accepted_at)
+    read = any(value == "human" for value in classes.values())
+    clicks = [hit for hit in ordered if hit.kind in ("clicked", "viewed")]
+    for click in clicks:
+        if _machine(click, accepted_at) or _trapped(click, clicks) or _burst(click, clicks):
+            classes[click.id] = "machine"
+        elif not click.user_agent:
+            classes[click.id] = "unknown"
+        else:
+            came = any(click.at <= visit <= click.at + VISIT for visit in visits)
+            classes[click.id] = "human" if read or came else "unknown"
+    return classes
+
+
+def _opens(opens: Sequence[Seen], accepted_at: datetime | None) -> dict[uuid.UUID, Class]:
+    classes: dict[uuid.UUID, Class] = {}
+    proxied = False
+    for hit in opens:
+        if any(proxy in hit.user_agent for proxy in PROXIES):
+            early = GOOGLE not in hit.user_agent and _too_early(hit, accepted_at)
+            classes[hit.id] = "machine" if early else "unknown" if proxied else "human"
+            proxied = proxied or not early
+        elif _machine(hit, accepted_at) or hit.user_agent == APPLE_PRIVACY:
+            classes[hit.id] = "machine"
+        else:
+            classes[hit.id] = "human" if hit.user_agent else "unknown"
+    return classes
+
+
+def _machine(hit: Seen, accepted_at: datetime | None) -> bool:
+    return hit.method == "HEAD" or _too_early(hit, accepted_at) or is_scanner(hit.user_agent)
+
+
+def _too_early(hit: Seen, accepted_at: datetime | None) -> bool:
+    return accepted_at is not None and hit.at <= accepted_at + SCANNED
+
+
+def _trapped(click: Seen, clicks: Sequence[Seen]) -> bool:
+    return any(other.honeypot and abs(other.at - click.at) <= TRAP for other in clicks)
+
+
+def _burst(click: Seen, clicks: Sequence[Seen]) -> bool:
+    """Whether it is one of three or more different links within two seconds."""
+    near = [other for other in clicks if abs(other.at - click.at) <= BURST]
+    return any(
+        len({other.link_no for other in near if first.at <= other.at <= first.at + BURST}) >= BURST_LINKS
+        for first in near
+        if first.at <= click.at
+    )
+
+
+@lru_cache(maxsize=4096)
+def is_scanner(user_agent: str) -> bool:
+    """A program that fetches links or pictures by itself."""
+    if any(client in user_agent for client in MAIL_CLIENTS):
+        return False
+    low = user_agent.casefold()
+    return any(name in low for name in SCANNERS) or bool(CRAWLERS.is_crawler(user_agent))
+
+
+CRAWLERS = CrawlerDetect()

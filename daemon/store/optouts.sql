@@ -1,0 +1,55 @@
+-- name: letter^
+-- Who a message was written to, and whether its own link has taken them off the list (`source` below).
+SELECT m.person_id, m.recovery_id, p.locale, p.email_hmac,
+    EXISTS (
+        SELECT FROM suppression s
+        WHERE s.shop_id = m.shop_id AND s.channel = 'email' AND s.address_hmac = p.email_hmac
+            AND s.reason = 'unsubscribed' AND s.source = 'message ' || m.id
+    ) AS suppressed
+FROM message m JOIN person p ON p.shop_id = m.shop_id AND p.id = m.person_id
+WHERE m.shop_id = :shop_id AND m.id = :message_id;
+
+-- name: is_known$
+-- Whether this event has had its effect already. Asked under the person's lock.
+SELECT EXISTS (SELECT FROM event WHERE shop_id = :shop_id AND message_id = :message_id AND id = :id);
+
+-- name: suppress!
+-- A suppression that is there already stays as it is, with its older reason.
+INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
+VALUES (:shop_id, 'email', :address_hmac, 'unsubscribed', :source, :at)
+ON CONFLICT (shop_id, channel, address_hmac) DO NOTHING;
+
+-- name: withdraw!
+-- The newest word on e-mail becomes a withdrawal, where there is a word and it is not one already.
+INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence)
+SELECT :shop_id, :person_id, 'email_mkt', 'withdrawn', :at, :at, 'unsubscribe link', :source
+FROM (
+    SELECT state FROM consent WHERE shop_id = :shop_id AND person_id = :person_id AND purpose = 'email_mkt'
+    ORDER BY id DESC LIMIT 1
+) newest WHERE newest.state <> 'withdrawn';
+
+-- name: lift!
+-- Only what this very link did.
+DELETE FROM suppression
+WHERE shop_id = :shop_id AND channel = 'email' AND address_hmac = :address_hmac
+    AND reason = 'unsubscribed' AND source = :source;
+
+-- name: restore!
+-- If the newest word is this link's withdrawal, the one before it counts again; the ledger keeps all three.
+INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence, wording)
+SELECT :shop_id, :person_id, 'email_mkt', earlier.state, :at, :at, earlier.source, earlier.evidence, earlier.wording
+FROM (
+    SELECT id, state, source, evidence FROM consent
+    WHERE shop_id = :shop_id AND person_id = :person_id AND purpose = 'email_mkt' ORDER BY id DESC LIMIT 1
+) newest
+JOIN LATERAL (
+    SELECT state, source, evidence, wording FROM consent
+    WHERE shop_id = :shop_id AND person_id = :person_id AND purpose = 'email_mkt' AND id < newest.id
+    ORDER BY id DESC LIMIT 1
+) earlier ON true
+WHERE newest.state = 'withdrawn' AND newest.source = 'unsubscribe link' AND newest.evidence = :source;
+
+-- name: keep!
+-- The request itself, worked off in the same transaction.
+INSERT INTO event (shop_id, id, kind, message_id, recovery_id, person_id, at, method, user_agent, ip_net, class, handled_at)
+VALUES (:shop_id, :id, :kind, :message_id, :recovery_id, :person_id, :at, :method, :user_agent, :ip_net, 'human', :at);

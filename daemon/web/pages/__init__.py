@@ -1,0 +1,102 @@
+"""The pages that people see when they follow a link of ours: one template, words in each language."""
+
+from __future__ import annotations
+
+import secrets
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from aiohttp import web
+from babel import negotiate_locale
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from daemon.web.edge import SAFE
+
+Page = Literal["ask", "done", "undone", "rehearsal", "rehearsal_link", "broken", "lost", "busy"]
+
+FOLDER = Path(__file__).parent
+WORDS: dict[str, dict[str, Any]] = {
+    path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.toml"))
+}
+FALLBACK = "en"
+ACTIONS = {"ask": "unsubscribe", "done": "undo", "undone": "unsubscribe"}
+TEMPLATE = Environment(
+    loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+).get_template("page.html")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The shop whose page it is; empty where it is not known."""
+
+    name: str = ""
+    accent: str = "#1f6f54"
+    locale: str = ""
+
+
+def answer(
+    request: web.Request,
+    page: Page,
+    locale: str,
+    house: House | None = None,
+    *,
+    status: int = 200,
+    link: str = "",
+    action: str = "",
+) -> web.Response:
+    """This page in the person's language: `locale`, else what the browser asks for, else the shop's, else English.
+
+    `action`: what the button asks for, where that is not the page's own.
+    """
+    house = house or House()
+    lang = language(locale, request.headers.get("Accept-Language", ""), house.locale)
+    nonce = secrets.token_urlsafe(12)
+    words = WORDS[lang]
+    shop = house.name or words["unnamed"]
+    text = TEMPLATE.render(
+        {key: value.replace("{shop}", shop) for key, value in words[page].items()},
+        lang=lang,
+        shop=house.name,
+        accent=house.accent,
+        on_accent=readable_on(house.accent),
+        action=action or ACTIONS.get(page, ""),
+        link=link,
+        nonce=nonce,
+    )
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+    headers = {**SAFE, "Content-Security-Policy": policy, "Content-Language": lang, "Vary": "Accept-Language"}
+    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status, headers=headers)
+
+
+def language(*wishes: str) -> str:
+    """The first wish that we speak; each is a locale or an Accept-Language header (RFC 9110 section 12.5.4)."""
+    for wish in wishes:
+        ranked = [tag.replace("_", "-") for tag in _ranked(wish)]
+        found = negotiate_locale(ranked, list(WORDS), sep="-")
+        if found:
+            return found
+    return FALLBACK
+
+
+def _ranked(wish: str) -> list[str]:
+    """Language tags by their weight, dearest first."""
+    weighted = []
+    for place, part in enumerate(wish[:200].split(",")):
+        tag, _, weight = part.strip().partition(";q=")
+        try:
+            weighted.append((-float(weight or 1), place, tag.strip()))
+        except ValueError:
+            continue
+    return [tag for weight, _, tag in sorted(weighted) if weight < 0]
+
+
+def readable_on(colour: str) -> str:
+    """Black or white, whichever has more contrast on `#rrggbb` (WCAG 2 relative luminance)."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "#000000" if luminance > 0.179 else "#ffffff"

@@ -1,0 +1,83 @@
+"""Two listeners: one for the world, one for the operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from daemon.context import Context
+from daemon.errors import ConfigurationError
+from daemon.web.app import private_app, public_app
+from daemon.web.edge import SILENT
+from daemon.web.state import STATE
+
+log = structlog.get_logger()
+BACKLOG = 1024
+KEEP_ALIVE = 75.0
+"""Seconds that an idle connection stays open."""
+
+
+@dataclass(slots=True)
+class Served:
+    """What `serve` opened. Ports are the real ones, also where port 0 was asked for."""
+
+    private: web.AppRunner
+    private_port: int
+    public: web.AppRunner | None = None
+    public_port: int = 0
+
+    def journal_lines(self) -> int:
+        """Hits on this process's disk that the database does not have yet: for its heartbeat row."""
+        return self.public.app[STATE].desk.journal.lines if self.public is not None else 0
+
+    async def close(self) -> None:
+        """Refuse new connections, finish what runs, write out what waits."""
+        if self.public is not None:
+            await self.public.cleanup()
+        await self.private.cleanup()
+
+
+async def serve(context: Context, *, public: bool = True) -> Served:
+    """Open the listeners of the settings. `public` False: a worker, which has only the private one.
+
+    Raises ConfigurationError when an address is taken or is none.
+    """
+    private, private_port = await _listen(private_app(context), context, "private_listen")
+    served = Served(private, private_port)
+    if public:
+        try:
+            served.public, served.public_port = await _listen(public_app(context), context, "listen")
+        except BaseException:
+            await private.cleanup()
+            raise
+    log.info("listening", public=served.public_port or None, private=private_port)
+    return served
+
+
+async def _listen(app: web.Application, context: Context, setting: str) -> tuple[web.AppRunner, int]:
+    address: str = getattr(context.settings, setting)
+    host, port = _split(address, setting)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=SILENT,
+        keepalive_timeout=KEEP_ALIVE,
+        shutdown_timeout=context.settings.drain.total_seconds(),
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+    except OSError as error:
+        await runner.cleanup()
+        reason = error.strerror or str(error)
+        raise ConfigurationError(f"TILLBELL_{setting.upper()}: {address} cannot be listened on: {reason}") from error
+    return runner, int(runner.addresses[0][1])
+
+
+def _split(address: str, setting: str) -> tuple[str | None, int]:
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"TILLBELL_{setting.upper()}: {address!r} is not host:port, such as 127.0.0.1:8080")
+    return host.strip("[]") or None, int(port)

@@ -51,7 +51,7 @@ def checked_local(local: str) -> str:
     if not (LOCAL if local.isascii() else LOCAL_UTF8).fullmatch(local):
         raise BadAddress("the part before the at sign has a sign that a plain address cannot have")
     if "=?" in local or "?=" in local:
-        raise BadAddress("the part before the at sign looks like an encoded word, which would be read as something else")
+        raise BadAddress("the part before the at sign looks like an encoded word")
     if not local.isascii() and any(unicodedata.category(sign)[0] not in WRITTEN for sign in local):
         raise BadAddress("the part before the at sign has an invisible sign")
     if len(local.encode()) > 64:

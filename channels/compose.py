@@ -6,14 +6,15 @@ import hashlib
 import re
 from datetime import datetime
 from email import policy
-from email.headerregistry import Address as Mailbox
+from email.header import Header
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, quote
 
 from channels.address import Address
 from channels.base import Mail
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?")
 FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
 OURS = frozenset(
     {"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"}
@@ -28,18 +29,20 @@ class BadContent(ValueError):
     """The content cannot become a mail. Names the header field, never its value."""
 
 
-class Plain(policy.EmailPolicy):
-    """Folds an ASCII header at its blanks only: the library would turn a long link into an encoded word."""
+class AsWritten(policy.EmailPolicy):
+    """Keeps a header as it was written: the library would decode it, and turn a long link into an encoded word."""
+
+    def header_store_parse(self, name: str, value: str) -> tuple[str, str]:
+        return name, value
 
     def fold(self, name: str, value: str) -> str:
-        return folded(name, str(value)) if str(value).isascii() else super().fold(name, value)
+        return folded(name, str(value))
 
     def fold_binary(self, name: str, value: str) -> bytes:
-        return folded(name, str(value)).encode() if str(value).isascii() else super().fold_binary(name, value)
+        return folded(name, str(value)).encode()
 
 
-SEVEN_BIT = Plain(linesep="\r\n", cte_type="7bit", max_line_length=LINE)
-UTF8 = SEVEN_BIT.clone(utf8=True)
+POLICY = AsWritten(linesep="\r\n", cte_type="7bit", max_line_length=LINE)
 
 
 def compose(mail: Mail, to: Address, date: datetime) -> bytes:
@@ -47,37 +50,50 @@ def compose(mail: Mail, to: Address, date: datetime) -> bytes:
 
     The same mail, recipient and date give the same octets. Raises `BadContent`.
     """
-    message = EmailMessage(policy=UTF8 if to.needs_smtputf8 else SEVEN_BIT)
+    message = EmailMessage(policy=POLICY)
     for name, value in fields(mail, to, date):
-        if CONTROL.search(str(value)):
+        if CONTROL.search(value):
             raise BadContent(f"header {name} has a control character")
         message[name] = value
     message["MIME-Version"] = "1.0"
-    message.set_content(mail.text, cte="quoted-printable")
-    message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+    try:
+        message.set_content(mail.text, cte="quoted-printable")
+        message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
+    except UnicodeError:
+        raise BadContent("the text has a character that UTF-8 cannot say") from None
     message.set_boundary(boundary(mail))
     for part in message.iter_parts():
         del part["MIME-Version"]  # belongs on top only
-    try:
-        return message.as_bytes()
-    except UnicodeError:
-        raise BadContent("the text has a character that UTF-8 cannot say") from None
+    return message.as_bytes()
 
 
-def fields(mail: Mail, to: Address, date: datetime) -> list[tuple[str, str | Mailbox]]:
-    """Header fields in their order; mailboxes as objects, so that no name can turn into a second address."""
-    sender_local, _, sender_domain = mail.sender.rpartition("@")
-    known: list[tuple[str, str | Mailbox]] = [
-        ("From", Mailbox(mail.sender_name, sender_local, sender_domain)),
-        ("To", Mailbox(username=to.local, domain=to.domain)),
-        ("Subject", mail.subject),
+def fields(mail: Mail, to: Address, date: datetime) -> list[tuple[str, str]]:
+    """Header fields in their order, each value as it goes over the wire but for the folding."""
+    reply_to = [("Reply-To", mail.reply_to)] if mail.reply_to else []
+    return [
+        ("From", mailbox(mail.sender_name, mail.sender)),
+        ("To", str(to)),
+        *reply_to,
+        ("Subject", encoded("Subject", mail.subject)),
         ("Date", format_datetime(date)),
         ("Message-ID", f"<{mail.message_id}>"),
+        *((checked_name(name), encoded(name, value)) for name, value in mail.headers),
     ]
-    if mail.reply_to:
-        local, _, domain = mail.reply_to.rpartition("@")
-        known.insert(2, ("Reply-To", Mailbox(username=local, domain=domain)))
-    return known + [(checked_name(name), value) for name, value in mail.headers]
+
+
+def mailbox(name: str, address: str) -> str:
+    """A name and its address; the name as a quoted string or encoded words, so that it can never become an address."""
+    if not name.strip():
+        return address
+    written = encoded("From", name)
+    return f"{written} <{address}>" if written != name else f'"{quote(name)}" <{address}>'
+
+
+def encoded(name: str, text: str) -> str:
+    """As it is when it is ASCII and does not look encoded already, else as encoded words (RFC 2047) that fit behind the field's name."""
+    if CONTROL.search(text) or (text.isascii() and not ENCODED_WORD.search(text)):
+        return text
+    return " ".join(Header(text, "utf-8", maxlinelen=75, header_name=name).encode().split())
 
 
 def checked_name(name: str) -> str:

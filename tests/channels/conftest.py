@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -124,7 +124,7 @@ async def make_relay() -> AsyncIterator[Callable[..., Awaitable[Relay]]]:
     servers: list[tuple[Relay, asyncio.Server]] = []
 
     async def make(context: ssl.SSLContext | None = None, **answers: Answer) -> Relay:
-        relay = Relay({("." if verb == "dot" else verb.upper()): answer for verb, answer in answers.items()})
+        relay = Relay({(verb.upper() if verb != "dot" else "."): answer for verb, answer in answers.items()})
         server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=context)
         relay.port = server.sockets[0].getsockname()[1]
         servers.append((relay, server))
@@ -230,7 +230,7 @@ class Certificate:
 
 
 @pytest.fixture(scope="session")
-def certificate(needs_program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certificate]:
+def certificate(needs_program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     folder = tmp_path_factory.mktemp("certificate")
     made = Certificate(folder / "cert.pem", folder / "key.pem")
     subprocess.run(
@@ -242,4 +242,4 @@ def certificate(needs_program: Callable[[str], str], tmp_path_factory: pytest.Te
         check=True,
         capture_output=True,
     )
-    yield made
+    return made

@@ -6,9 +6,9 @@ import json
 from collections.abc import Container, Iterable
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from daemon.shops import base
 from daemon.shops.wire_values import (
@@ -31,6 +31,13 @@ from daemon.shops.wire_values import (
 )
 
 MOST_LINES = 500
+
+
+def _cursor(value: object) -> str:
+    """The shop's own words, handed back as they came."""
+    if not isinstance(value, str | int) or isinstance(value, bool) or len(str(value)) > 1000:
+        raise ValueError("must be a text of at most 1000 characters, or a whole number")
+    return str(value)
 
 
 class Wire(BaseModel):
@@ -278,6 +285,34 @@ class Product(Wire):
             image_url=self.image_url,
             cost=self.cost,
         )
+
+
+class Page(Wire):
+    """What surrounds the items of a page."""
+
+    cursor: Annotated[str, BeforeValidator(_cursor)] = Field(
+        "", description="With `more`: of the next page. Without: where the next look begins."
+    )
+    more: bool = Field(False, description="There is another page now.")
+    now: Time | None = Field(None, description="The shop's clock.")
+
+
+class CartPage(Page):
+    """The answer to /carts. Each cart is read by itself: a bad one is refused alone."""
+
+    carts: tuple[Cart, ...]
+
+
+class OrderPage(Page):
+    """The answer to /orders, and to /orders/find."""
+
+    orders: tuple[Order, ...]
+
+
+class ProductPage(Wire):
+    """The answer to /products. One that is absent does not exist any more."""
+
+    products: tuple[Product, ...]
 
 
 def json_value(raw: bytes) -> Any:

@@ -42,6 +42,8 @@ class Context:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     chance: Callable[[str], float] = field(default=lambda _: SystemRandom().random())
     """The number in [0, 1) that a person draws at birth; the argument says who, for a repeatable demo."""
+    idle: Callable[[], bool] = field(default=lambda: True)
+    """Whether nothing is being done in this process right now; set by whoever does the work."""
     rung: set[tuple[str, int]] = field(default_factory=set)
     """Work (name, shop_id) that this process wants done at once; the bell takes it from here."""
     bell: asyncio.Event = field(default_factory=asyncio.Event)

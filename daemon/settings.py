@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from pytimeparse import parse as parse_span
+from pytimeparse.timeparse import timeparse as parse_span
 
 from daemon.errors import ConfigurationError
 
@@ -36,9 +36,11 @@ class Settings(BaseSettings):
         description="Folder of the embedded servers, the keys and the hit journal: a volume in a container. "
         "Empty: /var/lib/tillbell for root, the XDG data folder for others.",
     )
-    rules_dir: Path = Field(Path("rules.d"), description="Folder of the policies, with shops.yaml and templates/ in it.")
+    rules_dir: Path = Field(
+        Path("rules.d"), description="Folder of the policies, with shops.yaml and templates/ in it."
+    )
     public_base_url: str = Field(
-        "", description="Address under which the public paths are reached from outside, such as https://t.shop.example."
+        "", description="Address of the public paths as seen from outside, such as https://t.shop.example."
     )
     listen: str = Field("127.0.0.1:8080", description="Host and port of the public paths: /o /c /u /hooks.")
     private_listen: str = Field(
@@ -66,8 +68,16 @@ class Settings(BaseSettings):
     smtp_connections: int = Field(10, ge=1, le=200, description="Connections to the relay, per worker.")
     smtp_helo: str = Field("", description="Name said in EHLO. Empty: this host's.")
     smtp_ca_file: Path | None = Field(None, description="Certificates to trust for the relay. Empty: the system's.")
+    clock: Literal["real", "stepped"] = Field(
+        "real",
+        description="stepped: shop time stands still and is moved by POST /clock on the private listener; only for "
+        "the demo and for trials.",
+    )
+    seed: str = Field("", description="With a stepped clock: makes who is held out repeatable.")
     metrics_token: SecretStr = Field(SecretStr(""), description="Bearer token that /metrics asks for. Empty: none.")
-    log_format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else json.")
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto: console on a terminal, else json."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     drain: timedelta = Field(
         timedelta(seconds=25), description="How long what is under way may take to end after SIGTERM."
@@ -100,11 +110,11 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Values only from `read`: it has looked at every name first."""
         return (init_settings,)

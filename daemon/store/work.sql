@@ -34,7 +34,6 @@ SELECT s.shop_id, d.name FROM unnest(:shops::bigint[]) AS s (shop_id)
 CROSS JOIN LATERAL (
     SELECT w.name FROM work w
     WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'sweep') AND w.due_at <= :now AND w.holder IS NULL
-        AND (w.rest_until_real IS NULL OR w.rest_until_real <= clock_timestamp())
     UNION ALL SELECT 'inbox' WHERE EXISTS (
         SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting')
     UNION ALL SELECT 'enrol' WHERE EXISTS (
@@ -48,7 +47,9 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 'deliver' WHERE EXISTS (
         SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
             AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp()))
-) AS d;
+) AS d
+WHERE NOT EXISTS (
+    SELECT FROM work r WHERE r.shop_id = s.shop_id AND r.name = d.name AND r.rest_until_real > clock_timestamp());
 
 -- name: next_instant$
 -- The earliest shop time at which something of these shops is due.

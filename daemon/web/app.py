@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from daemon.context import Context
 from daemon.flow.desk import Desk
-from daemon.web import health, links, unsubscribe
+from daemon.web import clock, health, hooks, links, unsubscribe
 from daemon.web.edge import BODY, guard
 from daemon.web.health import CONTEXT
 from daemon.web.state import STATE, State
@@ -27,7 +25,7 @@ def public_app(context: Context) -> web.Application:
             web.get("/c/{token}", links.click, name="click"),
             web.get("/u/{token}", unsubscribe.show, name="unsubscribe"),
             web.post("/u/{token}", unsubscribe.act, name="unsubscribe_act"),
-            *hooks(context),
+            *hooks.routes(context),
         ]
     )
 
@@ -43,7 +41,7 @@ def public_app(context: Context) -> web.Application:
 
 
 def private_app(context: Context) -> web.Application:
-    """/healthz /readyz /metrics."""
+    """/healthz /readyz /metrics, and /clock where the clock is stepped."""
     app = web.Application(middlewares=[guard], client_max_size=BODY)
     app[CONTEXT] = context
     app.add_routes(
@@ -51,14 +49,8 @@ def private_app(context: Context) -> web.Application:
             web.get("/healthz", health.alive),
             web.get("/readyz", health.ready),
             web.get("/metrics", health.figures),
+            *clock.routes(context),
         ]
     )
     return app
 
-
-def hooks(context: Context) -> list[web.RouteDef]:
-    """What shops and providers push, where that part is installed."""
-    if importlib.util.find_spec("daemon.web.hooks") is None:
-        return []
-    found: list[web.RouteDef] = importlib.import_module("daemon.web.hooks").routes(context)
-    return found

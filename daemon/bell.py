@@ -1,0 +1,151 @@
+"""The bell: asks PostgreSQL which work of which shop is due, and rings. A lost ring costs a tick, nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC
+from typing import Any
+
+import structlog
+from arq import ArqRedis, create_pool
+from arq.connections import RedisSettings
+from arq.worker import Worker, func
+from redis.exceptions import RedisError
+
+from daemon.clock import monotonic
+from daemon.context import Context
+from daemon.store import clock, work
+from daemon.worker import FLOW, Runner
+
+log = structlog.get_logger()
+
+TICK = 0.25
+QUEUE = "tillbell"
+NEW_ID_EVERY = 30.0
+"""Seconds. A job of the same id is not queued twice; one that was lost with its worker is rung anew after this."""
+LONGEST_JOB = 660
+"""Seconds: above the longest call of any channel. The row's lease decides, not this."""
+Ring = Callable[[str, int], Awaitable[None]]
+
+
+class Bell:
+    """Rings over arq where Redis answers, and otherwise does the same work directly."""
+
+    def __init__(self, context: Context, runner: Runner | None, redis_url: str) -> None:
+        """`runner` None: this process only rings, others do the work."""
+        self.context = context
+        self.runner = runner
+        self.redis_url = redis_url
+        self.redis: ArqRedis | None = None
+        self.retry_at = 0.0
+
+    async def loop(self) -> None:
+        """Until the process stops: once a tick, and at once when something rings in this process."""
+        while not self.context.stopping.is_set():
+            try:
+                await self.tick()
+            except Exception as error:
+                log.warning("bell", problem=repr(error))
+                await asyncio.sleep(TICK)
+            try:
+                async with asyncio.timeout(TICK):
+                    await self.context.bell.wait()
+            except TimeoutError:
+                pass
+
+    async def tick(self) -> None:
+        """One look. What rang in this process is done here at once; what is due is rung for whoever is free."""
+        context = self.context
+        context.bell.clear()
+        rung = {key for key in context.rung if key[0] in FLOW}
+        context.rung.clear()
+        for name, shop_id in sorted(rung):
+            await self.ring(name, shop_id, near=True)
+        shops = sorted(context.shop_ids.values())
+        if shops:
+            now = await clock.shop_now(context.pool)
+            for name, shop_id in await work.due(context.pool, shops, now):
+                if (name, shop_id) not in rung:
+                    await self.ring(name, shop_id)
+
+    async def ring(self, name: str, shop_id: int, *, near: bool = False) -> None:
+        """Through Redis for any free worker; directly where that is not to be had or is nearer."""
+        if self.runner is not None and (near or not self.redis_url):
+            self.runner.start(name, shop_id)
+            return
+        if not await self._enqueue(name, shop_id) and self.runner is not None:
+            self.runner.start(name, shop_id)
+
+    async def _enqueue(self, name: str, shop_id: int) -> bool:
+        if not self.redis_url or monotonic() < self.retry_at:
+            return False
+        try:
+            async with asyncio.timeout(1):
+                if self.redis is None:
+                    self.redis = await create_pool(redis_settings(self.redis_url), default_queue_name=QUEUE)
+                number = int(monotonic() // NEW_ID_EVERY)
+                await self.redis.enqueue_job("do", name, shop_id, _job_id=f"{name}:{shop_id}:{number}")
+        except (RedisError, OSError, TimeoutError) as error:
+            self.retry_at = monotonic() + 5
+            log.warning("bell", redis="away", problem=type(error).__name__)
+            return False
+        return True
+
+    async def close(self) -> None:
+        if self.redis is not None:
+            await self.redis.aclose()  # type: ignore[attr-defined]  # since redis 5.0.1; its stubs are older
+
+
+async def do(box: dict[str, Any], name: str, shop_id: int) -> None:
+    """The one arq job: which work of which shop, never a cart or a message."""
+    runner: Runner = box["runner"]
+    await runner.run(name, shop_id)
+
+
+async def answer_rings(context: Context, runner: Runner, redis_url: str) -> None:
+    """Work off what is rung over arq until the process stops. arq's worker ends when Redis does: it is started anew."""
+    while not context.stopping.is_set():
+        worker = _worker(runner, redis_url)
+        try:
+            await worker.async_run()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # arq leaves with SystemExit and friends when Redis goes
+            log.warning("bell", redis="away", problem=type(error).__name__)
+        finally:
+            await _close(worker)
+        if not context.stopping.is_set():
+            await asyncio.sleep(1)
+
+
+def _worker(runner: Runner, redis_url: str) -> Worker:
+    return Worker(
+        functions=[func(do, name="do", timeout=LONGEST_JOB, keep_result=0, max_tries=1)],
+        queue_name=QUEUE,
+        redis_settings=redis_settings(redis_url),
+        max_jobs=50,
+        poll_delay=0.05,
+        retry_jobs=False,
+        handle_signals=False,
+        job_completion_wait=0,
+        log_results=False,
+        timezone=UTC,
+        ctx={"runner": runner},
+    )
+
+
+async def _close(worker: Worker) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await worker.close()
+    except Exception as error:
+        log.debug("bell", closing=repr(error))
+
+
+def redis_settings(url: str) -> RedisSettings:
+    """Short patience: without Redis the same work is done directly."""
+    settings = RedisSettings.from_dsn(url)
+    settings.conn_timeout = 1
+    settings.conn_retries = 0
+    return settings

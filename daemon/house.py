@@ -1,0 +1,159 @@
+"""Everything that runs in one process: opened in order, closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import platform
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import structlog
+
+import channels
+from channels.base import Channel
+from daemon import mail
+from daemon import shops as connectors
+from daemon.book import Keeper
+from daemon.context import Context
+from daemon.embedded import folder, keys, servers
+from daemon.embedded.servers import Servers
+from daemon.errors import ConfigurationError
+from daemon.flow.shops import open_shops
+from daemon.migrate import check_schema, migrate
+from daemon.settings import Settings
+from daemon.store import shops
+from daemon.store.database import Pool, connect_pool
+from daemon.tokens import Secrets
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def servers_of(settings: Settings, *, share: bool) -> AsyncIterator[Servers]:
+    """The two servers of the settings; embedded ones are started here, or shared with a daemon that runs already."""
+    given = Servers(
+        database_url=settings.database_url.get_secret_value(), redis_url=settings.redis_url.get_secret_value()
+    )
+    if given.database_url and (given.redis_url or share):
+        yield given
+        return
+    started = await servers.start(
+        data_dir(settings), with_postgres=not given.database_url, with_valkey=not given.redis_url, share=share
+    )
+    async with started:
+        for note in started.notes:
+            log.info("starting", note=note)
+        yield Servers(given.database_url or started.database_url, given.redis_url or started.redis_url, started.notes)
+
+
+def data_dir(settings: Settings) -> Path:
+    return settings.data_dir or folder.default_folder()
+
+
+@asynccontextmanager
+async def house(
+    settings: Settings, database_url: str, *, upgrade: bool = True, chance: Callable[[str], float] | None = None
+) -> AsyncIterator[Context]:
+    """A context with all its parts, for a process that acts. Raises ConfigurationError with one line a mistake."""
+    if upgrade:
+        for name in await migrate(database_url):
+            log.info("starting", migrated=name)
+    keeper = Keeper(settings.rules_dir, os.environ, connectors.discover())
+    pool = await connect_pool(database_url)
+    try:
+        async with pool.acquire() as connection:
+            await check_schema(connection)  # type: ignore[arg-type]  # a pool's connection is one
+        context = Context(
+            settings=settings,
+            pool=pool,
+            secrets=signing_keys(settings),
+            pepper=await pepper_of(settings, pool),
+            data_dir=data_dir(settings),
+            keeper=keeper,
+            process=f"{platform.node()[:40]}.{os.getpid()}.{secrets.token_hex(3)}",
+            channels=open_channels(settings),
+        )
+        if chance is not None:
+            context.chance = chance
+        await take_rules(context)
+        try:
+            yield context
+        finally:
+            await close(context)
+    finally:
+        await pool.close()
+
+
+async def take_rules(context: Context) -> None:
+    """Shops and templates follow the newest good book."""
+    own = context.settings.rules_dir / "templates"
+    context.templates = await asyncio.to_thread(mail.load, own if own.is_dir() else None)
+    await open_shops(context)
+
+
+async def close(context: Context) -> None:
+    for channel in context.channels.values():
+        await channel.close()
+    for shop in context.shops.values():
+        await shop.close()
+
+
+def open_channels(settings: Settings) -> dict[str, Channel]:
+    """Those that are configured; a policy's step on another one waits, and `check` says so."""
+    found = channels.discover()
+    opened: dict[str, Channel] = {}
+    if settings.smtp_host:
+        from channels.email import Config, Email  # noqa: PLC0415
+
+        assert found["email"] is Email
+        opened["email"] = Email(
+            Config(
+                host=settings.smtp_host,
+                port=settings.smtp_port,
+                tls=settings.smtp_tls,
+                ca_file=settings.smtp_ca_file,
+                username=settings.smtp_username,
+                password=settings.smtp_password,
+                helo=settings.smtp_helo,
+                connections=settings.smtp_connections,
+            )
+        )
+    return opened
+
+
+def signing_keys(settings: Settings) -> Secrets:
+    """From TILLBELL_SECRET (`2:new,1:old`, or one key), else the one of the data folder."""
+    text = settings.secret.get_secret_value() or keys.key(data_dir(settings), "secret")
+    numbered: dict[int, bytes] = {}
+    for part in text.split(","):
+        number, colon, value = part.strip().partition(":")
+        if not colon:
+            number, value = "1", part.strip()
+        if not number.isdigit() or int(number) > 255 or len(value) < 32:
+            raise ConfigurationError(
+                "TILLBELL_SECRET: each key needs 32 characters or more, written as `2:new…,1:old…` with numbers to 255"
+            )
+        numbered.setdefault(int(number), hashlib.blake2b(value.encode()).digest())
+    return Secrets(next(iter(numbered)), numbered)
+
+
+async def pepper_of(settings: Settings, pool: Pool) -> bytes:
+    """The pepper, if it is the one that this database was made with."""
+    text = settings.pepper.get_secret_value() or keys.key(data_dir(settings), "pepper")
+    pepper = hashlib.blake2b(text.encode()).digest()
+    fingerprint = hashlib.blake2b(b"fingerprint", key=pepper, digest_size=16).digest()
+    if await shops.pepper_fingerprint(pool, fingerprint) != fingerprint:
+        raise ConfigurationError(
+            "the pepper is not the one that this database was made with, so every opt-out would be forgotten; "
+            "hint: bring back TILLBELL_PEPPER, or the file keys/pepper of the old data folder"
+        )
+    return pepper
+
+
+def own_version() -> str:
+    return version("tillbell")

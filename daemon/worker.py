@@ -1,0 +1,116 @@
+"""The life of a cart in order, and who does it when: whoever opens this file sees all the work there is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from daemon.context import Context
+from daemon.flow import decide, deliver, enrol, ingest, prepare, stop, track
+from daemon.shops.base import ShopUnavailable
+from daemon.store import clock, work
+from daemon.store.database import is_transient
+
+log = structlog.get_logger()
+
+LEASE = timedelta(seconds=120)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One kind of work of one shop. A batch says how many it found; the loop around it drains until there is none."""
+
+    do: Callable[[Context, int, datetime], Awaitable[int]]
+    once: bool = False
+    """It looks after itself: its row says when it is due and who is at it."""
+    shared: bool = False
+    """Any number of workers may be at it at once."""
+
+
+FLOW = {
+    "poll": Work(ingest.poll, once=True),  # 1 look at the shop  2 keep what changed
+    "inbox": Work(ingest.work_off_inbox),  # 2 keep what was pushed
+    "enrol": Work(enrol.resting_carts),  # 3 carts at rest become recoveries
+    "decide": Work(decide.due_recoveries),  # 4 ask the rules
+    "prepare": Work(prepare.planned_messages),  # 5 links, render
+    "deliver": Work(deliver.due_messages, shared=True),  # 6 claim  7 send  8 record
+    "react": Work(track.reactions),  # 9 what came back has its effect
+    "sweep": Work(stop.sweep, once=True),  # 10 close what is over, find what was lost
+}
+
+
+class Runner:
+    """Does work in this process: each (work, shop) once at a time, and once more if it was asked for meanwhile."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.running: dict[tuple[str, int], asyncio.Task[None]] = {}
+        self.again: set[tuple[str, int]] = set()
+
+    def start(self, name: str, shop_id: int) -> None:
+        """See that it is done soon; returns at once."""
+        key = (name, shop_id)
+        if self.context.stopping.is_set():
+            return
+        if key in self.running:
+            self.again.add(key)
+            return
+        task = asyncio.create_task(self._run(key), name=f"{name} {shop_id}")
+        self.running[key] = task
+
+    async def run(self, name: str, shop_id: int) -> None:
+        """See that it is done, and wait for it."""
+        self.start(name, shop_id)
+        if task := self.running.get((name, shop_id)):
+            await asyncio.wait([task])
+
+    async def rest(self) -> None:
+        """Wait until nothing runs any more."""
+        while self.running:
+            await asyncio.wait(self.running.values())
+
+    async def _run(self, key: tuple[str, int]) -> None:
+        try:
+            while True:
+                self.again.discard(key)
+                await self._contained(*key)
+                if key not in self.again or self.context.stopping.is_set():
+                    return
+        finally:
+            self.running.pop(key, None)
+            self.again.discard(key)
+
+    async def _contained(self, name: str, shop_id: int) -> None:
+        """One work's error never touches another's: it rests for a while and is tried again."""
+        context = self.context
+        if shop_id not in context.shop_ids.values():
+            return
+        try:
+            await self._drain(name, shop_id)
+        except Exception as error:
+            known = is_transient(error) or isinstance(error, ShopUnavailable)
+            log.log(30 if known else 40, name, shop=shop_id, problem=str(error) or repr(error), exc_info=not known)
+            try:
+                await work.failed(context.pool, shop_id, name, f"{type(error).__name__}: {error}"[:300])
+            except Exception as second:
+                log.warning(name, shop=shop_id, problem=repr(second))
+                await asyncio.sleep(1)  # the database itself is away: the tick asks again
+
+    async def _drain(self, name: str, shop_id: int) -> None:
+        context, one = self.context, FLOW[name]
+        if one.once:
+            await one.do(context, shop_id, await clock.shop_now(context.pool))
+            return
+        if not one.shared and await work.take(context.pool, shop_id, name, context.process, LEASE) is None:
+            return
+        try:
+            found = 1
+            while found and not context.stopping.is_set():
+                found = await one.do(context, shop_id, await clock.shop_now(context.pool))
+        finally:
+            if not one.shared:
+                await work.give_back(context.pool, shop_id, name, context.process)

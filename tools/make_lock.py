@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bootstrap import LOCK, ROOT, UV_LOCK, find_uv
 
+RUN_LOCK = ROOT / "requirements-run.lock"
 OPTIONS = [
     "--universal",
     "--python-version",
@@ -24,15 +25,7 @@ def main(options: list[str]) -> None:
     everything = [*compile_lock, "--group", "dev", "pyproject.toml", "--output-file", LOCK]
     subprocess.run(everything, cwd=ROOT, check=True)
     # What the image needs: the same versions, without the developers' tools.
-    to_run = [
-        *compile_lock,
-        "--no-annotate",
-        "--constraint",
-        LOCK.name,
-        "pyproject.toml",
-        "--output-file",
-        ROOT / "requirements-run.lock",
-    ]
+    to_run = [*compile_lock, "--no-annotate", "--constraint", LOCK.name, "pyproject.toml", "--output-file", RUN_LOCK]
     subprocess.run(to_run, cwd=ROOT, check=True)
     subprocess.run(
         [*compile_lock, "--no-annotate", "-", "--output-file", UV_LOCK], cwd=ROOT, check=True, input="uv\n", text=True

@@ -1,5 +1,7 @@
 """The embedded PostgreSQL: its cluster is made once, then it is started on loopback with a password of its own."""
 
+import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -59,8 +61,20 @@ def refuse_other_major(cluster: Path) -> None:
         )
 
 
+def refuse_nameless(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise ConfigurationError(
+            f"PostgreSQL sets itself up only for an account that has a name, and user number {uid} has none; hint: run as "
+            "another user (in the image: 10001), or set TILLBELL_DATABASE_URL"
+        ) from None
+
+
 def make_cluster(programs: Programs, folder: Path, account: Account | None, password: str) -> None:
     """initdb beside and rename, so that a half cluster is never used."""
+    if account is None:
+        refuse_nameless(os.geteuid())
     draft, password_file = folder / "cluster.new", folder / "password"
     shutil.rmtree(draft, ignore_errors=True)
     password_file.unlink(missing_ok=True)

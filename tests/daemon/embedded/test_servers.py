@@ -13,6 +13,7 @@ import redis.asyncio
 
 from daemon.embedded import Servers, key, start
 from daemon.embedded.account import Account, refuse_closed_parents, servant
+from daemon.embedded.postgres import refuse_nameless
 from daemon.embedded.process import is_ours
 from daemon.errors import ConfigurationError
 
@@ -195,3 +196,8 @@ def test_closed_parent_is_named(tmp_path):
     tmp_path.chmod(0o700)
     with pytest.raises(ConfigurationError, match=rf"cannot pass {tmp_path} .*hint: set TILLBELL_DATA_DIR"):
         refuse_closed_parents(tmp_path / "data", Account("tillbell", 60_000, 60_000))
+
+
+def test_account_without_a_name_is_told_what_to_do():
+    with pytest.raises(ConfigurationError, match="user number 4000000 has none; hint: .*TILLBELL_DATABASE_URL"):
+        refuse_nameless(4_000_000)

@@ -20,7 +20,7 @@ def _each(caps: CapWords, channel: str, counted: Sequence[Counted]) -> Iterator[
     every = sorted((one.at for one in counted), reverse=True)
     same = sorted((one.at for one in counted if one.channel == channel), reverse=True)
     for cap in caps.any:
-        yield from _cap(cap, every, f"the cap of {cap.count} messages in {spoken(cap.per)} is reached")
+        yield from _cap(cap, every, f"the cap of {cap.count} in {spoken(cap.per)} is reached")
     for cap in getattr(caps, channel, ()):
         yield from _cap(cap, same, f"the cap of {cap.count} on {channel} in {spoken(cap.per)} is reached")
     if caps.same_channel_gap is not None and same:

@@ -1,0 +1,100 @@
+"""What the gate says right before a message leaves."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from rules.facts import Bought, Cart, Consent, Counted, Facts, Go, Person, Planned, Send
+from rules.gate import passage
+from rules.ladder import decide
+from rules.policy import Policy
+
+LEFT = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+NOW = LEFT + timedelta(hours=1)
+CONFIRMED = Consent("confirmed", 812, LEFT - timedelta(days=90))
+POLICY = Policy.model_validate(
+    {
+        "name": "main",
+        "legal": "de",
+        "starts": {"rests_for": "45m", "never": {"groups": ["staff"]}},
+        "caps": {"any": "4 per 7d", "same_channel_gap": "12h"},
+        "quiet": "22:00-07:00",
+        "steps": [
+            {"name": "remind", "send": "email", "after": "1h"},
+            {"name": "doubts", "send": "email", "after": "24h"},
+        ],
+    }
+)
+FACTS = Facts(
+    cart=Cart(LEFT, Decimal(50), "EUR"),
+    person=Person({"email": "ada@example.org"}, consents={"email_mkt": CONFIRMED}, zone="Europe/Berlin"),
+    started_at=LEFT + timedelta(minutes=45),
+    notice_since=LEFT - timedelta(days=300),
+)
+VERDICT = decide(POLICY, FACTS, NOW)
+assert isinstance(VERDICT, Send)
+PLANNED = Planned(VERDICT.step, VERDICT.channel, VERDICT.not_after, VERDICT.basis)
+
+
+def told(answer):
+    words = [type(answer).__name__.lower(), getattr(answer, "reason", ""), getattr(answer, "state", "")]
+    return " ".join(word for word in words if word and word != "cancelled")
+
+
+def person(**words):
+    return {"person": replace(FACTS.person, **words)}
+
+
+def at(hour):
+    return LEFT + timedelta(hours=hour)
+
+
+@pytest.mark.parametrize(
+    ("now", "known", "planned", "expected"),
+    [
+        pytest.param(NOW, {}, {}, "go", id="nothing has changed"),
+        pytest.param(NOW, {"ended_by": "purchase"}, {}, "cancel purchase", id="bought a moment ago"),
+        pytest.param(NOW, {"ended_by": "emptied"}, {}, "cancel emptied", id="emptied a moment ago"),
+        pytest.param(at(25), {}, {}, "cancel expired expired", id="its time is over"),
+        pytest.param(at(25), {"ended_by": "purchase"}, {}, "cancel purchase", id="bought, and too late: bought"),
+        pytest.param(NOW, {}, {"step": "nudge"}, "cancel rule_removed", id="the step was taken out of the rules"),
+        pytest.param(NOW, person(group="staff"), {}, "cancel not_allowed", id="the person is staff now"),
+        pytest.param(NOW, person(suppressed=frozenset({"email"})), {}, "cancel suppressed", id="unsubscribed elsewhere"),
+        pytest.param(NOW, person(addresses={}), {}, "cancel no_address", id="the address is gone"),
+        pytest.param(NOW, person(consents={}), {}, "cancel no_basis", id="the consent is gone"),
+        pytest.param(NOW, {"on_hold": True}, {}, "defer on_hold", id="an order came whose payment is open"),
+        pytest.param(NOW, {"cart": replace(FACTS.cart, state="emptied")}, {}, "defer cart_closed", id="nothing in it"),
+        pytest.param(NOW, person(active_at=NOW - timedelta(minutes=5)), {}, "defer active", id="back in the shop"),
+        pytest.param(at(13), {}, {}, "defer hours", id="it became night"),
+        pytest.param(NOW, {"counted": (Counted("email", at(0)),)}, {}, "defer cap", id="another mail was quicker"),
+        pytest.param(
+            at(13), {}, {"not_after": at(20)}, "cancel expired expired", id="the night is longer than its time"
+        ),
+        pytest.param(at(13), {}, {"deferrals": 20}, "cancel deferred_too_often expired", id="put off too often"),
+        pytest.param(NOW, {}, {"deferrals": 20}, "go", id="put off often, and now it can"),
+    ],
+)
+def test_passage(now, known, planned, expected):
+    assert told(passage(POLICY, replace(PLANNED, **planned), replace(FACTS, **known), now)) == expected
+
+
+def test_a_message_whose_rule_file_is_gone_does_not_leave():
+    assert told(passage(None, PLANNED, FACTS, NOW)) == "cancel rule_removed"
+
+
+def test_the_basis_is_that_of_the_moment():
+    """The consent went, but the person bought before: another ground carries the message."""
+    customer = person(consents={}, last_bought=Bought("4711", LEFT - timedelta(days=9)))
+    answer = passage(POLICY, PLANNED, replace(FACTS, **customer), NOW)
+    assert isinstance(answer, Go)
+    assert (PLANNED.basis.kind, answer.basis.kind) == ("consent", "existing_customer")
+
+
+def test_a_deferral_ends_after_the_night():
+    assert passage(POLICY, PLANNED, FACTS, at(13)).until == at(21)
+
+
+def test_what_the_ladder_sends_the_gate_lets_go():
+    assert isinstance(passage(POLICY, PLANNED, FACTS, NOW), Go)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from daemon import metrics
 from daemon.batcher import Full
@@ -21,6 +22,8 @@ from daemon.web.state import STATE, State
 log = structlog.get_logger()
 ONE_CLICK = ("list-unsubscribe", "one-click")
 """The whole body of a one-click request (RFC 8058 section 3.1), in either content type."""
+UNREADABLE = (ValueError, LookupError, HttpProcessingError, web.RequestPayloadError)
+"""What a broken body, boundary or character set raises."""
 RETRY = {"Retry-After": str(Full.retry_after)}
 
 
@@ -88,7 +91,7 @@ async def read_wish(request: web.Request) -> str:
     """`one-click`, `unsubscribe`, `undo`, or nothing for a body that asks for none of them."""
     try:
         form = await request.post()
-    except ValueError:
+    except UNREADABLE:
         return ""
     fields = {key.casefold(): value.strip().casefold() for key, value in form.items() if isinstance(value, str)}
     if fields.get(ONE_CLICK[0]) == ONE_CLICK[1]:

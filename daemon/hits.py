@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from bisect import bisect
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -80,8 +82,9 @@ def classify(
     classes = _opens([hit for hit in ordered if hit.kind == "opened"], accepted_at)
     read = any(value == "human" for value in classes.values())
     clicks = [hit for hit in ordered if hit.kind in ("clicked", "viewed")]
+    swept = _swept(clicks)
     for click in clicks:
-        if _machine(click, accepted_at) or _trapped(click, clicks) or _burst(click, clicks):
+        if click.id in swept or _machine(click, accepted_at):
             classes[click.id] = "machine"
         elif not click.user_agent:
             classes[click.id] = "unknown"
@@ -114,18 +117,28 @@ def _too_early(hit: Seen, accepted_at: datetime | None) -> bool:
     return accepted_at is not None and hit.at <= accepted_at + SCANNED
 
 
-def _trapped(click: Seen, clicks: Sequence[Seen]) -> bool:
-    return any(other.honeypot and abs(other.at - click.at) <= TRAP for other in clicks)
+def _swept(clicks: Sequence[Seen]) -> set[uuid.UUID]:
+    """The clicks, in order of time, of who follows every link: near the hidden one, or many within two seconds."""
+    traps = [click.at for click in clicks if click.honeypot]
+    found = {click.id for click in clicks if any(abs(click.at - trap) <= TRAP for trap in _nearest(traps, click.at))}
+    first = marked = 0
+    links: Counter[int | None] = Counter()
+    for last, click in enumerate(clicks):
+        links[click.link_no] += 1
+        while clicks[first].at < click.at - BURST:
+            links[clicks[first].link_no] -= 1
+            links += Counter()  # drops what fell to zero
+            first += 1
+        if len(links) >= BURST_LINKS:
+            found.update(one.id for one in clicks[max(first, marked) : last + 1])
+            marked = last + 1
+    return found
 
 
-def _burst(click: Seen, clicks: Sequence[Seen]) -> bool:
-    """Whether it is one of three or more different links within two seconds."""
-    near = [other for other in clicks if abs(other.at - click.at) <= BURST]
-    return any(
-        len({other.link_no for other in near if first.at <= other.at <= first.at + BURST}) >= BURST_LINKS
-        for first in near
-        if first.at <= click.at
-    )
+def _nearest(times: Sequence[datetime], at: datetime) -> Sequence[datetime]:
+    """Those of the sorted times right before and after."""
+    place = bisect(times, at)
+    return times[max(place - 1, 0) : place + 1]
 
 
 @lru_cache(maxsize=4096)

@@ -66,8 +66,8 @@ def refuse_nameless(uid: int) -> None:
         pwd.getpwuid(uid)
     except KeyError:
         raise ConfigurationError(
-            f"PostgreSQL sets itself up only for an account that has a name, and user number {uid} has none; hint: run as "
-            "another user (in the image: 10001), or set TILLBELL_DATABASE_URL"
+            f"PostgreSQL sets itself up only for an account that has a name, and user number {uid} has none; "
+            "hint: run as another user (in the image: 10001), or set TILLBELL_DATABASE_URL"
         ) from None
 
 

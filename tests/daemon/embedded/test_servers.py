@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import stat
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -27,7 +30,8 @@ async def main():
     servers = await start(Path(sys.argv[1]))
     database = await asyncpg.connect(servers.database_url)
     bell = redis.asyncio.Redis.from_url(servers.redis_url)
-    await database.execute("CREATE TABLE kept (no int)")
+    await bell.delete("kept")
+    await database.execute("DROP TABLE IF EXISTS kept; CREATE TABLE kept (no int)")
     for no in range(1_000_000):
         await database.execute("INSERT INTO kept VALUES ($1)", no)
         await bell.rpush("kept", no)
@@ -35,6 +39,15 @@ async def main():
 
 asyncio.run(main())
 """
+
+
+@pytest.fixture(scope="module")
+def used_folder() -> Iterator[Path]:
+    """A data folder that has been used before; initdb is the slow part of a start."""
+    folder = Path(tempfile.mkdtemp(prefix="tillbell-tests-"))
+    folder.chmod(0o711)
+    yield folder / "data"
+    shutil.rmtree(folder)
 
 
 async def rows(servers: Servers) -> int:
@@ -51,7 +64,7 @@ def bell(url: str) -> redis.asyncio.Redis:
 
 async def keep_rows(servers: Servers, count: int) -> None:
     connection = await asyncpg.connect(servers.database_url)
-    await connection.execute("CREATE TABLE kept (no int)")
+    await connection.execute("DROP TABLE IF EXISTS kept; CREATE TABLE kept (no int)")
     for no in range(count):
         await connection.execute("INSERT INTO kept VALUES ($1)", no)
     await connection.close()
@@ -81,26 +94,26 @@ async def test_starts_from_nothing_and_again_with_its_rows(open_folder):
     assert modes(folder) == before
 
 
-async def test_listens_on_loopback_only_and_asks_for_a_password(open_folder):
-    async with await start(open_folder / "data") as servers:
+async def test_listens_on_loopback_only_and_asks_for_a_password(used_folder):
+    async with await start(used_folder) as servers:
         assert "@127.0.0.1:" in servers.database_url
         with pytest.raises(asyncpg.InvalidPasswordError):
-            await asyncpg.connect(servers.database_url.replace(key(open_folder / "data", "postgres"), "guess"))
+            await asyncpg.connect(servers.database_url.replace(key(used_folder, "postgres"), "guess"))
         with pytest.raises(redis.exceptions.AuthenticationError):
-            async with bell(servers.redis_url.replace(key(open_folder / "data", "valkey"), "guess")) as client:
+            async with bell(servers.redis_url.replace(key(used_folder, "valkey"), "guess")) as client:
                 await client.ping()
 
 
-async def test_valkey_never_evicts_and_writes_down(open_folder):
-    async with await start(open_folder / "data", with_postgres=False) as servers:
+async def test_valkey_never_evicts_and_writes_down(used_folder):
+    async with await start(used_folder, with_postgres=False) as servers:
         assert servers.database_url == ""
         async with bell(servers.redis_url) as client:
             assert await client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
             assert await client.config_get("appendonly") == {"appendonly": "yes"}
 
 
-async def test_killed_servers_come_back_at_the_same_address_with_every_row(open_folder):
-    async with await start(open_folder / "data") as servers:
+async def test_killed_servers_come_back_at_the_same_address_with_every_row(used_folder):
+    async with await start(used_folder) as servers:
         await keep_rows(servers, 100)
         for fall in (1, 2, 3):
             for server in servers.running:
@@ -110,68 +123,65 @@ async def test_killed_servers_come_back_at_the_same_address_with_every_row(open_
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
-async def test_killed_owner_leaves_no_server_behind_and_loses_no_row(open_folder):
-    folder = open_folder / "data"
-    owner = await asyncio.create_subprocess_exec(sys.executable, "-c", OWNER, folder, stdout=asyncio.subprocess.PIPE)
+async def test_killed_owner_leaves_no_server_behind_and_loses_no_row(used_folder):
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OWNER, used_folder, stdout=asyncio.subprocess.PIPE
+    )
     acknowledged, pids = 0, []
     while acknowledged < 200:
         acknowledged, *pids = map(int, (await owner.stdout.readline()).split())
-    assert all(is_ours(pid, folder) for pid in pids)
+    assert all(is_ours(pid, used_folder) for pid in pids)
     owner.kill()
     await owner.communicate()
     async with asyncio.timeout(20):
-        while any(is_ours(pid, folder) for pid in pids):  # noqa: ASYNC110
+        while any(is_ours(pid, used_folder) for pid in pids):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
-    async with await start(folder) as servers:
+    async with await start(used_folder) as servers:
         assert await rows(servers) > acknowledged
         async with bell(servers.redis_url) as client:
             assert await client.llen("kept") > acknowledged
 
 
-async def test_servers_left_behind_by_an_owner_are_taken_down_first(open_folder):
-    folder = open_folder / "data"
-    servers = await start(folder, keep=False)
+async def test_servers_left_behind_by_an_owner_are_taken_down_first(used_folder):
+    servers = await start(used_folder, keep=False)
     await keep_rows(servers, 10)
     left_over = [server.process for server in servers.running]
     servers.running.clear()
     await servers.stop()  # the owner forgets them, as on a system that does not end them with it
-    async with await start(folder) as again:
+    async with await start(used_folder) as again:
         assert [process.wait(1) is not None for process in left_over] == [True, True]
         assert await rows(again) == 10
 
 
-async def test_pid_file_of_another_process_does_not_keep_it_from_starting(open_folder):
-    folder = open_folder / "data"
-    async with await start(folder, with_valkey=False) as servers:
+async def test_pid_file_of_another_process_does_not_keep_it_from_starting(used_folder):
+    async with await start(used_folder, with_valkey=False) as servers:
         await keep_rows(servers, 1)
-    pid_file = folder / "postgres" / "cluster" / "postmaster.pid"
+    pid_file = used_folder / "postgres" / "cluster" / "postmaster.pid"
     pid_file.write_text(f"{os.getpid()}\n")
     os.chown(pid_file, *(pid_file.parent.stat().st_uid, pid_file.parent.stat().st_gid))
-    async with await start(folder, with_valkey=False) as servers:
+    async with await start(used_folder, with_valkey=False) as servers:
         assert await rows(servers) == 1
 
 
-async def test_second_owner_is_refused_and_a_command_may_share(open_folder):
-    folder = open_folder / "data"
-    async with await start(folder) as servers:
+async def test_second_owner_is_refused_and_a_command_may_share(used_folder):
+    async with await start(used_folder) as servers:
         with pytest.raises(ConfigurationError, match=rf"already run by process {os.getpid()}; hint: "):
-            await start(folder)
-        async with await start(folder, share=True) as shared:
+            await start(used_folder)
+        async with await start(used_folder, share=True) as shared:
             assert shared.shared
             assert (shared.database_url, shared.redis_url) == (servers.database_url, servers.redis_url)
         async with bell(servers.redis_url) as client:
             assert await client.ping()
 
 
-async def test_cluster_of_another_major_version_is_refused_with_the_way_out(open_folder):
-    folder = open_folder / "data"
-    async with await start(folder, with_valkey=False) as servers:
+async def test_cluster_of_another_major_version_is_refused_with_the_way_out(used_folder):
+    async with await start(used_folder, with_valkey=False) as servers:
         await keep_rows(servers, 1)
-    (folder / "postgres" / "cluster" / "PG_VERSION").write_text("17\n")
+    (used_folder / "postgres" / "cluster" / "PG_VERSION").write_text("17\n")
     with pytest.raises(ConfigurationError, match=r"PostgreSQL 17.*`tillbell dump FILE`.*`tillbell load FILE`"):
-        await start(folder)
-    (folder / "postgres" / "cluster" / "PG_VERSION").write_text("18\n")
-    async with await start(folder, with_valkey=False) as servers:
+        await start(used_folder)
+    (used_folder / "postgres" / "cluster" / "PG_VERSION").write_text("18\n")
+    async with await start(used_folder, with_valkey=False) as servers:
         assert await rows(servers) == 1
 
 
@@ -184,8 +194,8 @@ async def test_initdb_that_was_killed_is_done_again(open_folder):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands its servers to another account")
-async def test_root_hands_the_servers_to_another_account_and_says_so(open_folder):
-    async with await start(open_folder / "data") as servers:
+async def test_root_hands_the_servers_to_another_account_and_says_so(used_folder):
+    async with await start(used_folder) as servers:
         account = servant()
         assert any(account.name in note for note in servers.notes)
         for server in servers.running:
@@ -199,5 +209,5 @@ def test_closed_parent_is_named(tmp_path):
 
 
 def test_account_without_a_name_is_told_what_to_do():
-    with pytest.raises(ConfigurationError, match="user number 4000000 has none; hint: .*TILLBELL_DATABASE_URL"):
+    with pytest.raises(ConfigurationError, match=r"user number 4000000 has none; hint: .*TILLBELL_DATABASE_URL"):
         refuse_nameless(4_000_000)

@@ -31,7 +31,7 @@ WRITE_PATIENCE = 5.0
 """Seconds for a group, after which the next one is tried."""
 KEEP_PATIENCE = 2.0
 """Seconds until the answer is 503: the sender comes again, with the same id."""
-WORK = "ingest"
+WORK = "inbox"
 """What is rung for once an event is kept."""
 TOO_LARGE = ("the body is too large", f"at most {LARGEST} bytes; one event carries one cart")
 AGAIN = "nothing is lost: send it again, with the same webhook-id"

@@ -3,9 +3,14 @@
 import asyncio
 import base64
 import json
+import os
+import shutil
+import socket
+import sys
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -17,6 +22,7 @@ from daemon.shops.base import Capability, ShopUnavailable
 from daemon.shops.feed import Feed, FeedConfig
 from daemon.shops.paging import Place, content_of, place
 
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEY = "whsec_" + base64.b64encode(b"k" * 32).decode()
 URL = "https://shop.example/tillbell"
@@ -83,11 +89,11 @@ async def opened(feed: Feed):
     await feed.close()
 
 
-async def whole(feed: Feed, cursor: str = "", most: int = 50):
+async def whole(feed: Feed, cursor: str = "", most: int = 50, limit: int = 100):
     """All pages of one look, and the cursor that the next one starts with."""
     batches = []
     while len(batches) < most:
-        batches.append(await feed.carts(cursor, 100, NOW))
+        batches.append(await feed.carts(cursor, limit, NOW))
         cursor = batches[-1].cursor
         if not batches[-1].more:
             return batches, cursor
@@ -419,3 +425,51 @@ def test_a_configuration_that_cannot_work(options, sentence):
 @pytest.mark.parametrize("url", ["http://localhost:8000/t", "http://10.1.2.3", "http://shop", "http://[::1]/", URL])
 def test_a_shop_near_by_needs_no_certificate(url):
     assert FeedConfig.model_validate({"url": url, "token": "t"}).url == url.rstrip("/")
+
+
+RUN = {"py": [sys.executable], "js": ["node"], "php": ["php", "-S"]}
+
+
+@asynccontextmanager
+async def running(language: str):
+    """The address of an example shop, in a process of its own."""
+    command = shutil.which(RUN[language][0]) or pytest.skip(f"{RUN[language][0]} is not installed")
+    port = free_port()
+    options = [f"127.0.0.1:{port}"] if language == "php" else []
+    process = await asyncio.create_subprocess_exec(
+        command, *RUN[language][1:], *options, EXAMPLES / f"feed.{language}",
+        env={**os.environ, "TILLBELL_FEED_TOKEN": "t0ken", "PORT": str(port)},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    async with asyncio.timeout(20):
+        await process.stdout.readline()  # that it listens
+    yield f"http://127.0.0.1:{port}/tillbell"
+    process.kill()
+    await process.communicate()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("language", RUN)
+async def test_the_example_is_a_feed(language):
+    async with running(language) as url, opened(Feed(FeedConfig(url=url, token="t0ken"))) as feed:
+        pages, cursor = await whole(feed, limit=2)
+        once = await feed.carts("", 100, NOW)
+        again = await feed.carts(once.cursor, 100, NOW)
+        orders = await feed.orders("", 2, NOW)
+        rest = await feed.orders(orders.cursor, 2, NOW)
+        none = await feed.orders(rest.cursor, 2, NOW)
+        assert (await feed.health(NOW)).findings == ()
+        feed.fetch.token = "guess"
+        with pytest.raises(ShopUnavailable, match="not let in"):
+            await feed.carts("", 100, NOW)
+    assert [len(page.carts) for page in pages] == [2, 2, 1]
+    assert ([page.is_full_snapshot for page in pages], cursor) == ([True] * 3, "")
+    assert [one.ref for one in once.carts] == ["1", "2", "3", "4", "5"]
+    assert again.unchanged
+    assert [one.ref for batch in (orders, rest, none) for one in batch.orders] == ["1", "2", "3"]
+    assert [batch.more for batch in (orders, rest, none)] == [True, False, False]

@@ -4,8 +4,12 @@ import asyncio
 import base64
 import gzip
 import json
+import os
+import shutil
+import sys
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,12 +22,13 @@ from standardwebhooks import Webhook
 from daemon.clock import machine_now
 from daemon.context import Context
 from daemon.settings import Settings
-from daemon.shops.push import Push, PushConfig
+from daemon.shops.push import Push, PushConfig, parse
 from daemon.store import inbox
 from daemon.store.database import connect_pool
 from daemon.tokens import Secrets
 from daemon.web import hooks
 
+EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 OLD, NEW = ("whsec_" + base64.b64encode(letter * 32).decode() for letter in (b"o", b"n"))
 CART = {
     "type": "cart.updated",
@@ -250,3 +255,29 @@ async def test_while_the_database_is_away_the_shop_is_told_to_come_again(door):
     door.context.pool = kept
     assert (await door.post()).status == 202
     await away.close()
+
+
+RUN = {"py": sys.executable, "js": "node", "php": "php"}
+
+
+def interpreter(language: str) -> str:
+    """Examples are run where their interpreter is; only Python's is certain."""
+    return shutil.which(RUN[language]) or pytest.skip(f"{RUN[language]} is not installed")
+
+
+@pytest.mark.parametrize("language", RUN)
+async def test_the_example_posts_events(door, language):
+    program = [interpreter(language), EXAMPLES / f"push.{language}"]
+    hook = f"http://127.0.0.1:{door.port}/hooks/shop/main"
+    environment = {**os.environ, "TILLBELL_HOOK": hook, "TILLBELL_HOOK_KEY": NEW}
+    process = await asyncio.create_subprocess_exec(*program, env=environment, stdout=asyncio.subprocess.PIPE)
+    printed, _ = await process.communicate()
+    assert printed.decode().split() == ["202", "202"]
+    cart, order = [parse(row.body) for row in await door.rows()]
+    assert (cart.kind, cart.cart.total, cart.cart.customer.email) == (
+        "cart.updated",
+        Decimal("79.90"),
+        "ada@example.org",
+    )
+    assert (order.kind, order.order.cart_ref, order.order.total) == ("order.placed", "7", Decimal("79.90"))
+    assert cart.at.microsecond

@@ -32,13 +32,16 @@ SENTENCES = {
     "datetime_parsing": "write a time with its offset from UTC, like 2026-05-04T10:00:00+02:00",
     "datetime_from_date_parsing": "write a time with its offset from UTC, like 2026-05-04T10:00:00+02:00",
 }
+ECHOES = ("missing", "too_short")
+"""What pydantic says only because of another mistake: a word that is misspelt is missing, a list of bad items empty."""
 
 
 def from_validation(error: ValidationError, root: Node, model: type[BaseModel]) -> list[Mistake]:
     """Each with the place where it stands in the file (or in the preset it came from)."""
     found = error.errors(include_url=False)
-    meant = {(*one["loc"][:-1], near) for one in found if (near := _near(one, model))}
-    return [_mistake(one, root, model) for one in found if not (one["type"] == "missing" and one["loc"] in meant)]
+    known = {(*one["loc"][:-1], near) for one in found if (near := _near(one, model))}
+    known |= {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
+    return [_mistake(one, root, model) for one in found if not (one["type"] in ECHOES and one["loc"] in known)]
 
 
 def _near(details: ErrorDetails, model: type[BaseModel]) -> str:

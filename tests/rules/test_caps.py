@@ -21,7 +21,9 @@ def ago(*sent):
     [
         pytest.param({}, ago("email 0"), None, id="no caps"),
         pytest.param({"any": "2 per 24h"}, ago("email 1"), None, id="one of two"),
-        pytest.param({"any": "2 per 24h"}, ago("email 1", "sms 5"), 19, id="two of two: free when the older is a day old"),
+        pytest.param(
+            {"any": "2 per 24h"}, ago("email 1", "sms 5"), 19, id="two of two: free when the older is a day old"
+        ),
         pytest.param({"any": "2 per 24h"}, ago("email 1", "sms 24"), None, id="exactly a day old no longer counts"),
         pytest.param({"any": "2 per 24h"}, ago("email 1", "email 2", "email 3"), 22, id="three, one too many"),
         pytest.param({"email": "1 per 24h"}, ago("sms 1"), None, id="a cap on mails does not count texts"),
@@ -44,5 +46,7 @@ def test_the_sentence_names_the_cap():
 
 def test_how_far_back_a_policy_looks():
     words = {"any": ["1 per 2h", "9 per 30d"], "email": "1 per 24h", "same_channel_gap": "12h"}
-    policy = Policy.model_validate({"name": "p", "caps": words, "steps": [{"name": "a", "send": "email", "after": "1h"}]})
+    policy = Policy.model_validate(
+        {"name": "p", "caps": words, "steps": [{"name": "a", "send": "email", "after": "1h"}]}
+    )
     assert caps.reach(policy) == timedelta(days=30)

@@ -61,7 +61,9 @@ def at(hour):
         pytest.param(at(25), {"ended_by": "purchase"}, {}, "cancel purchase", id="bought, and too late: bought"),
         pytest.param(NOW, {}, {"step": "nudge"}, "cancel rule_removed", id="the step was taken out of the rules"),
         pytest.param(NOW, person(group="staff"), {}, "cancel not_allowed", id="the person is staff now"),
-        pytest.param(NOW, person(suppressed=frozenset({"email"})), {}, "cancel suppressed", id="unsubscribed elsewhere"),
+        pytest.param(
+            NOW, person(suppressed=frozenset({"email"})), {}, "cancel suppressed", id="unsubscribed elsewhere"
+        ),
         pytest.param(NOW, person(addresses={}), {}, "cancel no_address", id="the address is gone"),
         pytest.param(NOW, person(consents={}), {}, "cancel no_basis", id="the consent is gone"),
         pytest.param(NOW, {"on_hold": True}, {}, "defer on_hold", id="an order came whose payment is open"),

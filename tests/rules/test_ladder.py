@@ -93,7 +93,9 @@ BOUGHT_BEFORE = {"last_bought": Bought("4711", LEFT - timedelta(days=30)), "cons
         pytest.param(1, {"on_hold": True}, "wait 7 on_hold", id="an order waits for its payment"),
         pytest.param(1, {"cart": {"stage": "frozen"}}, "wait 7 on_hold", id="the customer is paying right now"),
         pytest.param(2, {"person": {"active_at": hours(1.9)}}, "wait 2.65 active", id="back in the shop: leave alone"),
-        pytest.param(2.65, {"person": {"active_at": hours(1.9)}}, "send remind", id="at rest again: the ladder goes on"),
+        pytest.param(
+            2.65, {"person": {"active_at": hours(1.9)}}, "send remind", id="at rest again: the ladder goes on"
+        ),
         pytest.param(14, {}, "wait 21 hours", id="midnight in Berlin: at seven"),
         pytest.param(38, {}, "wait 45 hours", id="second mail, midnight in Berlin: at seven"),
         pytest.param(14, {"person": {"zone": ""}}, "wait 23 hours", id="zone unknown: the shop's counts"),
@@ -207,9 +209,7 @@ def test_because_is_written_for_the_shop_owner():
     waits = decide(POLICY, facts(counted=counted(-3)), hours(1))
     assert waits.because == "remind waits: the last email was less than 12 h ago"
     clicked = decide(POLICY, facts(taken=(taken("remind", 1, "accepted", "clicked"),)), hours(24))
-    assert clicked.because == (
-        "doubts is left out: remind was clicked; last-call is due 48 h after the last change"
-    )
+    assert clicked.because == ("doubts is left out: remind was clicked; last-call is due 48 h after the last change")
 
 
 def newest(**words) -> Policy:

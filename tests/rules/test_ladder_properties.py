@@ -5,12 +5,13 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from rules.facts import COUNTED, OPEN, Bought, Cart, Consent, Counted, Facts, Line, Person, Send, Stop, Taken, Wait
+from rules.facts import COUNTED, OPEN, Bought, Cart, Consent, Counted, Facts, Line, Person, Send, Stop, Taken
 from rules.ladder import REASONS, SKIPS, WAITS, decide
 from rules.policy import Policy, with_newest
 from rules.questions import latest_end
@@ -56,7 +57,7 @@ def conditions(draw, earlier):
             return {"cart": {draw(st.sampled_from(["total_below", "total_at_least"])): "40 EUR"}}
         case "person":
             return {"person": {"existing_customer": draw(st.booleans())}}
-    return draw(st.sampled_from(["cart.total > 40.0", 'cart.items.exists(i, i.price > 10.0)', 'person.group == "vip"']))
+    return draw(st.sampled_from(["cart.total > 40.0", "cart.items.exists(i, i.price > 10.0)", 'person.group == "vip"']))
 
 
 @st.composite
@@ -81,17 +82,24 @@ def policies(draw) -> Policy:
         "stops_on": draw(st.lists(st.sampled_from(["emptied", "replied", "bounced"]), unique=True)),
         "caps": draw(
             st.fixed_dictionaries(
-                {}, optional={"any": st.lists(cap(), min_size=1, max_size=2), "email": cap(),
-                              "same_channel_gap": minutes(1, 3000)}
+                {},
+                optional={
+                    "any": st.lists(cap(), min_size=1, max_size=2),
+                    "email": cap(),
+                    "same_channel_gap": minutes(1, 3000),
+                },
             )
-        ),  # fmt: skip
+        ),
         "closes_after": draw(minutes(1, 20000)),
         "steps": steps,
     }
     if draw(st.booleans()):
         words["quiet"] = draw(window())
     if draw(st.sampled_from([False, False, True])):
-        words["on"] = {"days": draw(st.lists(st.sampled_from(DAYS), min_size=1, unique=True)), "between": draw(window())}
+        words["on"] = {
+            "days": draw(st.lists(st.sampled_from(DAYS), min_size=1, unique=True)),
+            "between": draw(window()),
+        }
     reading = read_policy(json.dumps(words), "generated.yaml", "generated")
     assume(all("leave no minute" in mistake.text for mistake in reading.mistakes))
     assume(reading.policy is not None)
@@ -142,7 +150,9 @@ def lives(draw) -> tuple[Facts, list[tuple[timedelta, str]], list[str]]:
     )  # fmt: skip
     fates = draw(
         st.lists(
-            st.sampled_from(["accepted", "accepted", "unknown", "withheld", "failed", "cancelled", "planned", "bounced"]),
+            st.sampled_from(
+                ["accepted", "accepted", "unknown", "withheld", "failed", "cancelled", "planned", "bounced"]
+            ),
             min_size=5,
             max_size=5,
         )
@@ -253,7 +263,7 @@ def check_caps(life):
     mails = sorted(one.at for one in life.facts.counted if one.channel == "email")
     gap = life.policy.caps.same_channel_gap
     if gap is not None:
-        assert all(b - a >= gap for a, b in zip(mails, mails[1:], strict=False) if b in ours), "closer than the gap"
+        assert all(b - a >= gap for a, b in pairwise(mails) if b in ours), "closer than the gap"
 
 
 def test_every_policy_in_every_life_keeps_its_promises():

@@ -38,14 +38,18 @@ ORDER = Bought("4711", BEFORE)
             "de", {"bought": ORDER, "notice": BEFORE, "consents": consent("withdrawn")}, None, id="bought, but objected"
         ),
         pytest.param(
-            "de", {"bought": ORDER, "notice": BEFORE, "consents": consent("hint")}, "order 4711 of 2026-01-24",
+            "de",
+            {"bought": ORDER, "notice": BEFORE, "consents": consent("hint")},
+            "order 4711 of 2026-01-24",
             id="no proof of consent, but an order",
         ),
         pytest.param("none", {}, 'profile "none" asks for no ground', id="no law to keep"),
         pytest.param("none", {"consents": consent("withdrawn")}, None, id="no law, and still no means no"),
-        pytest.param("none", {"consents": consent("confirmed")}, "consent 812, confirmed 2026-01-24", id="proof is kept"),
+        pytest.param(
+            "none", {"consents": consent("confirmed")}, "consent 812, confirmed 2026-01-24", id="proof is kept"
+        ),
     ],
-)  # fmt: skip
+)
 def test_basis(profile, known, expected):
     found = law.basis(profile, "email", facts(**known))
     assert (found and found.evidence) == expected

@@ -41,7 +41,7 @@ class OsCommerce(Shop):
         self.config: Config = config
         self.dialect: Dialect = DIALECTS[config.dialect]
         self.zone = ZoneInfo(config.timezone)
-        self.order_zone = self.zone if self.dialect.orders == "php" else UTC
+        self.clock_zone = self.zone if self.dialect.clock == "php" else UTC
         self.db = Database(self.dialect, config.table_prefix, config.patience, access(config))
 
     def __repr__(self) -> str:
@@ -79,7 +79,7 @@ class OsCommerce(Shop):
         addresses = sorted({email.strip().casefold() for email in emails if email.strip()})
         if not people and not addresses:
             return ()
-        hour_before = (since - timedelta(hours=1)).astimezone(self.order_zone).replace(tzinfo=None)
+        hour_before = (since - timedelta(hours=1)).astimezone(self.clock_zone).replace(tzinfo=None)
         rows = await self.db.all(
             "orders_of", people=people, emails=addresses, since=hour_before, language=self.config.language_id
         )
@@ -87,7 +87,7 @@ class OsCommerce(Shop):
 
     def order(self, row: Row) -> OrderSnapshot | None:
         """None for an order without a date."""
-        placed_at = oscommerce_read.moment(row["ordered"], self.order_zone)
+        placed_at = oscommerce_read.moment(row["ordered"], self.clock_zone)
         if placed_at is None:
             return None
         names = [name for raw in str(row["status_names"] or "").split("|") if (name := text(raw))]
@@ -220,7 +220,7 @@ class OsCommerce(Shop):
             group=text(row["grp"], 32),
             is_guest=bool(row["is_guest"]),
             may_be_written_to=not row["is_shut"],
-            consents=oscommerce_read.consents(row["newsletter"], recipient, self.dialect.recipients, self.order_zone),
+            consents=oscommerce_read.consents(row["newsletter"], recipient, self.dialect.recipients, self.clock_zone),
         )
 
     async def basket_options(self, owners: Sequence[int]) -> Mapping[tuple[int, str], Sequence[Row]]:

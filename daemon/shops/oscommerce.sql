@@ -62,7 +62,7 @@ GROUP BY customer_id;
 
 -- name: recipients
 -- Of several rows for one address the newest is last.
-SELECT r.customers_email_address AS email, r.mail_status AS status, {by_admin} AS by_admin, r.date_added AS signed,
+SELECT r.customers_email_address AS email, r.mail_status AS status, {by_admin} AS by_admin, {signed} AS signed,
     {signed_from} AS signed_from, {confirmed} AS confirmed, {confirmed_from} AS confirmed_from
 FROM {newsletter_recipients} r
 WHERE r.customers_email_address IN :emails

@@ -31,9 +31,12 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 FIRST_BELIEVABLE = datetime(1971, 1, 1)  # noqa: DTZ001  a wall clock's reading, without a zone on purpose
 CONNECTIONS = 4
 
-ORDERED = {"php": "o.date_purchased", "server": "CONVERT_TZ(o.date_purchased, @@GLOBAL.time_zone, '+00:00')"}
-SINCE = {"php": ":since", "server": "CONVERT_TZ(:since, '+00:00', @@GLOBAL.time_zone)"}
+SERVER = "@@GLOBAL.time_zone"
 """Where the shop leaves its session in the server's zone, the server alone knows that zone's rules."""
+READ = {"php": "{}", "server": f"CONVERT_TZ({{}}, {SERVER}, '+00:00')"}
+"""A DATETIME's column: as it stands, in PHP's zone, or brought to UTC by the server."""
+WRITTEN = {"php": "{}", "server": f"CONVERT_TZ({{}}, '+00:00', {SERVER})"}
+"""A moment of ours, as that column would hold it."""
 
 CAUSES = {
     1044: "the user may not use this database; check `database` and its grants",
@@ -77,7 +80,13 @@ def spread(sql: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, Any]
 def queries(dialect: Dialect, prefix: str) -> dict[str, str]:
     """The named queries for this dialect's tables and columns. The prefix has been held against a pattern before."""
     tables = {table: f"`{prefix}{table}`" for table in dialect.tables}
-    parts = {**PARTS, "ordered": ORDERED[dialect.orders], "since": SINCE[dialect.orders], **dialect.parts, **tables}
+    read, written = READ[dialect.clock], WRITTEN[dialect.clock]
+    dates = {
+        "ordered": read.format("o.date_purchased"),
+        "signed": read.format("r.date_added"),
+        "since": written.format(":since"),
+    }
+    parts = {**PARTS, **dates, **dialect.parts, **tables}
     blocks = QUERIES.read_text(encoding="utf-8").split("\n-- name: ")[1:]
     complete = [block for block in blocks if all(name in parts for name in BRACES.findall(block))]
     named = "\n".join("-- name: " + BRACES.sub(lambda found: parts[found[1]], block) for block in complete)

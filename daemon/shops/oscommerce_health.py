@@ -22,15 +22,15 @@ async def examine(db: Database, dialect: Dialect, config: Config, now: datetime)
     """Reachable, every table and column readable, clocks in step, nothing dated in the future."""
     try:
         at = moment((await db.one("clock"))["at"], UTC)
-        findings = await unreadable(db, dialect, config)
         skew = at - now if at else None
-        if skew is not None and abs(skew) > IN_STEP:
-            findings.append(f"the database's clock is {spelled(skew)} ours; set both by NTP")
+        findings = await unreadable(db, dialect, config)
         if not findings:
             findings += await slipped(db, dialect, config, now)
             findings += await slow(db, config.table_prefix)
             findings += await without_stock(db, config)
             findings += await untaxed(db, config)
+        if skew is not None and abs(skew) > IN_STEP:
+            findings.append(f"the database's clock is {spelled(skew)} ours; set both by NTP")
     except ShopUnavailable as error:
         return Health(reachable=False, findings=(str(error),))
     return Health(reachable=True, findings=tuple(findings), clock_skew=skew)
@@ -81,9 +81,9 @@ async def slipped(db: Database, dialect: Dialect, config: Config, now: datetime)
         basket, slack = moment(row["basket"], zone if dialect.baskets == "php" else UTC), SLIP
     if basket is not None and basket > now + slack:
         findings.append(f"a cart is dated {spelled(basket - now)} now; {zone_hint(config)}")
-    ordered = moment(row["ordered"], zone if dialect.orders == "php" else UTC)
+    ordered = moment(row["ordered"], zone if dialect.clock == "php" else UTC)
     if ordered is not None and ordered > now + SLIP:
-        hint = zone_hint(config) if dialect.orders == "php" else "the shop does not write in the server's time_zone"
+        hint = zone_hint(config) if dialect.clock == "php" else "the shop does not write in the server's time_zone"
         findings.append(f"an order is dated {spelled(ordered - now)} now; {hint}")
     return findings
 

@@ -64,7 +64,7 @@ def key(raw: Any) -> Key | None:
 def moment(wall: datetime | None, zone: tzinfo) -> datetime | None:
     """A wall clock's reading in that zone. The hour that comes twice in autumn is taken as the later one: a message
     an hour late is better than one too early, and an order is never taken for older than it is."""
-    return wall.replace(tzinfo=zone, fold=1).astimezone(UTC) if wall else None
+    return wall.replace(tzinfo=zone, fold=1).astimezone(UTC).replace(fold=0) if wall else None
 
 
 def day(raw: Any, zone: tzinfo) -> datetime | None:

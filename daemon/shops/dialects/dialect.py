@@ -63,7 +63,7 @@ class Dialect:
     title: str
     baskets: Literal["day", "php", "utc"]
     """What a basket's date is: the day in the shop's PHP zone, its second there, or a TIMESTAMP."""
-    orders: Literal["php", "server"]
+    clock: Literal["php", "server"]
     """Whose clock writes orders and other DATETIMEs: the shop sets its session to PHP's offset, or it leaves the
     database server's own."""
     options: Literal["braces", "md5", "combis"]

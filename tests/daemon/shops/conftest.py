@@ -115,7 +115,9 @@ async def pretend(mariadb: MariaDb) -> AsyncIterator[Callable[..., Awaitable[Any
 @pytest.fixture
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """The pretend shop of a connector, of which `request.param` is the file's name; without a file it fails."""
-    assert (STAGES / f"{request.param}.py").exists(), f"connector {request.param} needs tests/daemon/shops/stages/{request.param}.py"
+    assert (STAGES / f"{request.param}.py").exists(), (
+        f"connector {request.param} needs tests/daemon/shops/stages/{request.param}.py"
+    )
     async with load(request.param).stage(request) as built:
         yield built
 

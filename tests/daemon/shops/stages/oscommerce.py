@@ -24,8 +24,14 @@ PHP = ZoneInfo("Europe/Berlin")
 SERVER = ZoneInfo("America/New_York")
 PASSWORD = "hunter2-of-the-shop"
 NUMBERS = itertools.count(1)
-STATUSES = {1: ("Pending", "Offen"), 2: ("Processing", "In Bearbeitung"), 3: ("Delivered", "Versendet"),
-            4: ("Canceled", "Storniert"), 5: ("On Hold", "Angehalten"), 6: ("Preparing [PayPal Standard]", "PayPal begonnen")}  # fmt: skip
+STATUSES = {
+    1: ("Pending", "Offen"),
+    2: ("Processing", "In Bearbeitung"),
+    3: ("Delivered", "Versendet"),
+    4: ("Canceled", "Storniert"),
+    5: ("On Hold", "Angehalten"),
+    6: ("Preparing [PayPal Standard]", "PayPal begonnen"),
+}
 
 
 class Pretend:
@@ -114,7 +120,7 @@ class Pretend:
 
     def stamp(self, at: datetime) -> str:
         """A DATETIME as this shop writes it: in PHP's zone where it sets its session so, else in the server's."""
-        return f"{at.astimezone(PHP if self.dialect.orders == 'php' else SERVER):%Y-%m-%d %H:%M:%S}"
+        return f"{at.astimezone(PHP if self.dialect.clock == 'php' else SERVER):%Y-%m-%d %H:%M:%S}"
 
     def added(self, at: datetime) -> str:
         """A basket's date as this shop writes it."""
@@ -125,8 +131,8 @@ class Pretend:
     async def customer(self, email: str = "ada@example.org", phone: str = "", **row: Any) -> int:
         """An ordinary account."""
         number = await self.put(
-            "customers", **{"customers_firstname": "Ada", "customers_lastname": "Byron", "customers_email_address": email,
-            "customers_telephone": phone, "customers_password": "secret", "customers_newsletter": "0", **row},
+            "customers", **{"customers_firstname": "Ada", "customers_lastname": "Byron", "customers_newsletter": "0",
+            "customers_email_address": email, "customers_telephone": phone, "customers_password": "secret", **row},
         )  # fmt: skip
         home = await self.put("address_book", customers_id=number, entry_country_id=81, entry_telephone=phone)
         await self.change("customers", "customers_id", number, customers_default_address_id=home)
@@ -141,7 +147,9 @@ class Pretend:
             await self.put("products_description", products_id=number, language_id=language, products_name=word)
         return number
 
-    async def basket(self, customer: int, products_id: Any, quantity: Any = 1, at: datetime | None = NOW, **row: Any) -> int:
+    async def basket(
+        self, customer: int, products_id: Any, quantity: Any = 1, at: datetime | None = NOW, **row: Any
+    ) -> int:
         """A line of a basket; `at=None` writes no date."""
         when = {"customers_basket_date_added": self.added(at)} if at else {}
         return await self.put(
@@ -156,7 +164,12 @@ class Pretend:
         )  # fmt: skip
 
     async def order(
-        self, customer: int = 0, email: str = "ada@example.org", total: str | None = "20.00", at: datetime = NOW, **row: Any
+        self,
+        customer: int = 0,
+        email: str = "ada@example.org",
+        total: str | None = "20.00",
+        at: datetime = NOW,
+        **row: Any,
     ) -> int:
         """An order as checkout writes it: the order, its history, its total."""
         number = await self.put(
@@ -177,8 +190,12 @@ class Pretend:
     async def recipient(self, email: str, status: int, signed: datetime | None = None, **row: Any) -> None:
         """A row of the newsletter; times among the columns are aware."""
         written = {"date_added": signed, **row}
-        stamps = {column: self.stamp(value) if isinstance(value, datetime) else value for column, value in written.items() if value is not None}  # fmt: skip
-        await self.put("newsletter_recipients", customers_email_address=email, mail_status=status, **stamps)
+        kept = {
+            column: self.stamp(value) if isinstance(value, datetime) else value
+            for column, value in written.items()
+            if value is not None
+        }
+        await self.put("newsletter_recipients", customers_email_address=email, mail_status=status, **kept)
 
 
 class Stage:

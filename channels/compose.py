@@ -90,7 +90,7 @@ def mailbox(name: str, address: str) -> str:
 
 
 def encoded(name: str, text: str) -> str:
-    """As it is when it is ASCII and does not look encoded already, else as encoded words (RFC 2047) that fit behind the field's name."""
+    """As it is when it is ASCII and does not look encoded already, else as encoded words (RFC 2047) behind `name`."""
     if CONTROL.search(text) or (text.isascii() and not ENCODED_WORD.search(text)):
         return text
     return " ".join(Header(text, "utf-8", maxlinelen=75, header_name=name).encode().split())

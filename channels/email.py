@@ -164,7 +164,7 @@ class Email(Channel):
             raise
         finally:
             if line.phase != "mail":
-                self.pool.proved()
+                self.pool.proved(line)
         return Receipt(QUEUED_AS.sub("", answer.text)[:100])
 
     async def open(self) -> Line:

@@ -22,8 +22,8 @@ PROVE_AFTER = 10.0
 class Pool:
     """At most `size` lines. Opens them as they are wanted, in the background, so that a slow handshake is not wasted.
 
-    After a failed connection no other is tried for 1, 2, 4 … 60 s (with jitter); then one, until a relay has taken
-    an envelope again. Lines that are already open go on working meanwhile.
+    After a failed connection no other is tried for 1, 2, 4 … 60 s (with jitter); then a single one, and more only
+    when the relay has taken an envelope on that. Lines that are already open go on working meanwhile.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Pool:
         self.waiting: deque[asyncio.Future[Line]] = deque()
         self.expiry: asyncio.TimerHandle | None = None
         self.failures = 0
+        self.failed_at = 0.0
         self.rests_until = 0.0
         self.cause: NotSent = Retry("the relay is out of reach")
         self.closed = False
@@ -51,12 +52,12 @@ class Pool:
         return max(0, len(self.idle) + len(self.opening) + self.room(now) - len(self.waiting))
 
     def room(self, now: float) -> int:
-        """How many more connections may be opened at once; after a failure only one, and only after the rest."""
-        free = self.size - len(self.idle) - len(self.lent) - len(self.opening)
-        if self.failures:
-            alone = not self.idle and not self.lent and not self.opening
-            return min(free, 1) if alone and now >= self.rests_until else 0
-        return max(0, free)
+        """How many more connections may be opened at once; after a failure a single one on trial, after the rest."""
+        free = max(0, self.size - len(self.idle) - len(self.lent) - len(self.opening))
+        if not self.failures:
+            return free
+        on_trial = self.opening or any(line.born > self.failed_at for line in (*self.idle, *self.lent))
+        return min(free, 1) if now >= self.rests_until and not on_trial else 0
 
     async def take(self, until: float) -> Line:
         """A live line before loop time `until`.
@@ -97,9 +98,9 @@ class Pool:
             self.shelve(line)
         self.settle()
 
-    def proved(self) -> None:
-        """The relay works: it has taken an envelope, so failures are forgotten."""
-        if self.failures:
+    def proved(self, line: Line) -> None:
+        """The relay has taken an envelope: failures from before this line was opened are forgotten."""
+        if self.failures and line.born > self.failed_at:
             self.failures = 0
             self.settle()
 
@@ -197,6 +198,7 @@ class Pool:
             self.failures += 1
             rest = min(LONGEST_REST, 2.0 ** (self.failures - 1)) * (0.5 + self.chance() / 2)
             self.rests_until = now + rest
+        self.failed_at = now
         self.cause = error
 
     def fail_waiting(self, error: NotSent) -> None:

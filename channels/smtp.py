@@ -13,6 +13,7 @@ from typing import cast
 from aiosmtplib import (
     SMTP,
     SMTPAuthenticationError,
+    SMTPConnectError,
     SMTPException,
     SMTPHeloError,
     SMTPResponseException,
@@ -74,7 +75,7 @@ class Line:
         self.soiled = False
         self.broken = False
         self.turned_away = False
-        self.used_at = 0.0
+        self.born = self.used_at = 0.0
 
     @property
     def usable(self) -> bool:
@@ -179,6 +180,7 @@ async def open_line(host: Host) -> Line:
     except BaseException:
         line.abort()
         raise
+    line.born = asyncio.get_running_loop().time()
     return line
 
 
@@ -257,7 +259,7 @@ def happened(error: BaseException) -> str:
     if isinstance(error, SMTPResponseException):
         return "an answer that is none"
     cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    if isinstance(cause, SMTPServerDisconnected):
+    if isinstance(cause, ConnectionError) and not isinstance(cause, ConnectionRefusedError | SMTPConnectError):
         return "the connection was lost"
     return f"no connection ({type(cause).__name__})"
 

@@ -19,7 +19,8 @@ from channels.email import Config, Email
 DROP, RESET, HANG = "drop", "reset", "hang"
 """Instead of an answer: close the connection, reset it, or say nothing until the test ends."""
 
-Answer = bytes | str | tuple[bytes | str, ...]
+Answer = bytes | str | tuple[bytes | str | asyncio.Event, ...]
+"""What to write; several parts in turn; an event is waited for in between."""
 
 POLITE: dict[str, Answer] = {
     "CONNECT": b"220 relay.test ESMTP\r\n",
@@ -109,6 +110,8 @@ class Relay:
                 await self.ending.wait()
             elif part == RESET:
                 writer.transport.abort()
+            elif isinstance(part, asyncio.Event):
+                await part.wait()
             elif isinstance(part, bytes):
                 self.last = part
                 writer.write(part)

@@ -28,11 +28,11 @@ SHAPES = (
     '<path d="M50 34h44l10 76H40z" {f}/><path d="M58 34q14 26 28 0" {s}/>',
     '<path d="M52 40h38l8 70H44z" {f}/><path d="M98 52q24 6 4 34" {s}/><path d="M52 40l-10-8" {s}/>',
     '<rect x="34" y="44" width="76" height="54" rx="8" {f}/><circle cx="98" cy="71" r="5" fill="#fff"/>',
-    '<rect x="56" y="54" width="32" height="58" rx="4" {f}/><path d="M72 54V44" {s}/><circle cx="72" cy="37" r="6" {f}/>',
+    '<rect x="56" y="54" width="32" height="58" rx="4" {f}/><path d="M72 54V44" {s}/>',
     '<path d="M36 62q36-40 72 0q-36 40-72 0" {f}/><path d="M72 62l-20 50M72 62l20 50" {s}/>',
     '<path d="M32 58h80q-4 48-40 48t-40-48z" {f}/>',
     '<path d="M42 72q30-44 60 0v36H42z" {f}/><path d="M44 70q28-60 56 0" {s}/>',
-    '<rect x="34" y="40" width="76" height="66" rx="6" {f}/><path d="M34 58h76M34 76h76M34 94h76" stroke="#fff" stroke-width="3"/>',
+    '<rect x="34" y="40" width="76" height="66" rx="6" {f}/><path d="M34 62h76M34 84h76" stroke="#fff"/>',
     '<path d="M58 34v44q0 22 22 22q16 0 18-16" {s}/>',
     '<rect x="28" y="54" width="88" height="40" rx="4" {f}/>',
     '<path d="M60 32h24v22q22 12 14 42q-4 14-26 14t-26-14q-8-30 14-42z" {f}/>',
@@ -64,7 +64,9 @@ def shots() -> Iterator[Shot]:
     yield Shot("remind-de-narrow-one-line-long-name", "remind", named(sample("de-DE", 1), LONG))
     yield Shot("remind-en-wide-12-lines", "remind", sample("en-GB", 12), WIDE)
     yield Shot("remind-de-narrow-12-lines", "remind", sample("de-DE", 12))
-    yield Shot("last-call-en-wide-rehearsal-yellow-brand", "last-call", yellow(sample("en-GB", 1, rehearsal=True)), WIDE)
+    yield Shot(
+        "last-call-en-wide-rehearsal-yellow-brand", "last-call", yellow(sample("en-GB", 1, rehearsal=True)), WIDE
+    )
 
 
 def named(context: MailContext, name: str) -> MailContext:
@@ -78,14 +80,18 @@ def yellow(context: MailContext) -> MailContext:
 
 
 LOGO = (
-    '<svg xmlns="http://www.w3.org/2000/svg" width="150" height="36" viewBox="0 0 150 36"><circle cx="18" cy="18" r="17" '
-    'fill="#f2b705"/><path d="M18 7q11 9 0 22q-11-13 0-22" fill="#16181d"/><text x="44" y="25" font-family="serif" '
-    'font-size="22" fill="#7d828a">Lindenhof</text></svg>'
+    '<svg xmlns="http://www.w3.org/2000/svg" width="150" height="36" viewBox="0 0 150 36"><circle cx="18" cy="18" '
+    'r="17" fill="#f2b705"/><path d="M18 7q11 9 0 22q-11-13 0-22" fill="#16181d"/><text x="44" y="25" '
+    'font-family="serif" font-size="22" fill="#7d828a">Lindenhof</text></svg>'
 )
 
 
+def drawn(name: str) -> str:
+    """The shop's logo, or a product's picture: a shape in one colour."""
+    return LOGO if name == "logo" else product(int(name))
+
+
 def product(number: int) -> str:
-    """A product's picture: a shape in one colour."""
     hue = HUES[number % len(HUES)]
     fill = f'fill="hsl({hue} 32% 52%)"'
     stroke = f'fill="none" stroke="hsl({hue} 32% 40%)" stroke-width="5" stroke-linecap="round"'
@@ -99,10 +105,7 @@ def product(number: int) -> str:
 def answered(route: Route, images: bool) -> None:
     address = route.request.url
     if images and "/images/" in address:
-        if address.endswith("logo.png"):
-            return route.fulfill(body=LOGO, content_type="image/svg+xml")
-        number = int(address.rsplit("/", 1)[1].removesuffix(".png"))
-        route.fulfill(body=product(number), content_type="image/svg+xml")
+        route.fulfill(body=drawn(address.rsplit("/", 1)[1].removesuffix(".png")), content_type="image/svg+xml")
     else:
         route.abort()
 
@@ -125,7 +128,9 @@ def main() -> int:
     templates = load()
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=[*root, "--force-color-profile=srgb", "--disable-lcd-text"])
+        browser = play.chromium.launch(
+            executable_path=CHROMIUM, args=[*root, "--force-color-profile=srgb", "--disable-lcd-text"]
+        )
         files = [
             photograph(browser, shot, render(templates[shot.template], shot.context, tracking())) for shot in shots()
         ]

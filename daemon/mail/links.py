@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -37,17 +38,18 @@ class Links:
     """Collects the targets of one mail. Without `tracking` each link leads straight to its target."""
 
     hosts: frozenset[str]
-    marks: Mapping[str, str]
+    marks: tuple[tuple[str, str], ...]
     """UTM parameters that each link to the shop carries."""
     tracking: Tracking | None = None
     table: list[Link] = field(default_factory=list)
 
     def to(self, kind: Kind, target: str) -> str:
         """The address to write into the mail; empty when the target is none of the shop's (it is then no link)."""
-        sound = shop_url(target, self.hosts)
-        if not sound:
+        if not target or len(target) > LONGEST:
             return ""
-        marked = sound if kind == "honeypot" else with_marks(sound, self.marks)
+        marked = shop_url(target, self.hosts, () if kind == "honeypot" else self.marks)
+        if not marked:
+            return ""
         for link in self.table:
             if link.kind == kind and link.target == marked:
                 return self.written(link)
@@ -61,8 +63,13 @@ class Links:
 
 def web_url(text: str) -> str:
     """An absolute http(s) address in plain ASCII, or nothing: no script, no credentials, no blanks."""
+    return sound_url(text) if 0 < len(text) <= LONGEST else ""
+
+
+@lru_cache(maxsize=4096)
+def sound_url(text: str) -> str:
     text = text.strip()
-    if not text or len(text) > LONGEST or UNFIT.search(text):
+    if UNFIT.search(text):
         return ""
     try:
         parts = urlsplit(text)
@@ -76,21 +83,22 @@ def web_url(text: str) -> str:
     return urlunsplit((parts.scheme, (f"[{host}]" if ":" in host else host) + port, *rest))
 
 
-def shop_url(text: str, hosts: frozenset[str]) -> str:
+@lru_cache(maxsize=4096)
+def shop_url(text: str, hosts: frozenset[str], marks: tuple[tuple[str, str], ...]) -> str:
     """As `web_url`, but only on the shop's own hosts and what is below them: our links lead nowhere else."""
     url = web_url(text)
     host = bare_host(url)
-    return url if any(host == own or host.endswith("." + own) for own in hosts) else ""
+    return with_marks(url, marks) if any(host == own or host.endswith("." + own) for own in hosts) else ""
 
 
 def bare_host(url: str) -> str:
     return (urlsplit(url).hostname or "").removeprefix("www.")
 
 
-def with_marks(url: str, marks: Mapping[str, str]) -> str:
+def with_marks(url: str, marks: tuple[tuple[str, str], ...]) -> str:
     """The address with those UTM parameters that it does not have yet."""
     parts = urlsplit(url)
     there = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    added = urlencode([(name, value) for name, value in marks.items() if value and name not in there])
+    added = urlencode([(name, value) for name, value in marks if value and name not in there])
     query = "&".join(part for part in (parts.query, added) if part)
     return urlunsplit(parts._replace(query=query))

@@ -11,7 +11,7 @@ from babel import Locale
 
 from daemon.mail.context import MailContext, MailLine, Rendered
 from daemon.mail.errors import MailError, NothingToShow
-from daemon.mail.formats import Formats, locale_of, tag_of
+from daemon.mail.formats import Formats, locale_of, sane, tag_of
 from daemon.mail.links import Links, Tracking, bare_host, web_url
 from daemon.mail.plain import clean, first_name
 from daemon.mail.template import Template, Voice
@@ -76,13 +76,13 @@ def hosts(context: MailContext) -> frozenset[str]:
     return frozenset((own, *(host.lower().removeprefix("www.") for host in context.shop.hosts)))
 
 
-def marks(context: MailContext) -> Mapping[str, str]:
-    return {
-        "utm_source": "tillbell",
-        "utm_medium": "email",
-        "utm_campaign": context.campaign,
-        "utm_content": context.step,
-    }
+def marks(context: MailContext) -> tuple[tuple[str, str], ...]:
+    return (
+        ("utm_source", "tillbell"),
+        ("utm_medium", "email"),
+        ("utm_campaign", clean(context.campaign, 60)),
+        ("utm_content", clean(context.step, 60)),
+    )
 
 
 def shown(context: MailContext) -> Sequence[MailLine]:
@@ -108,8 +108,14 @@ def cart_values(context: MailContext, formats: Formats, links: Links) -> Values:
 
 def remaining(lines: Sequence[MailLine]) -> Decimal | None:
     """The sum without the lines that were left out; unknown as soon as one price is."""
-    sums = [line.unit_price * line.quantity for line in lines if line.unit_price is not None]
+    sums = [sum_ for line in lines if (sum_ := cost(line)) is not None]
     return sum(sums, Decimal()) if len(sums) == len(lines) else None
+
+
+def cost(line: MailLine) -> Decimal | None:
+    """None where the price is unknown, or either number none that could be true."""
+    price = line.unit_price
+    return price * line.quantity if price is not None and sane(price) and sane(line.quantity) else None
 
 
 def line_values(context: MailContext, formats: Formats, links: Links) -> list[Values]:
@@ -126,7 +132,7 @@ def one_line(line: MailLine, formats: Formats, links: Links) -> Values:
         "quantity": quantity,
         "price": price,
         "amount": amount(quantity, price),
-        "sum": formats.money(line.unit_price * line.quantity) if line.unit_price is not None else "",
+        "sum": formats.money(cost(line)),
         "image_url": web_url(line.image_url),
         "url": links.to("product", line.url),
         "sold_out": line.in_stock is False,
@@ -149,7 +155,7 @@ def shop_values(context: MailContext, links: Links, shows: frozenset[str]) -> Va
         "url": links.to("shop", shop.url),
         "logo_url": web_url(shop.logo_url),
         "accent": accent,
-        "on_accent": "#ffffff" if light < 0.179 else "#16181d",
+        "on_accent": "#ffffff" if light < 0.179 else "#000000",
         "link": accent if light < 0.183 else "#23272e",
         "shipping_url": links.to("shop", shop.shipping_url) if "shop.shipping_url" in shows else "",
         "returns_url": links.to("shop", shop.returns_url) if "shop.returns_url" in shows else "",

@@ -53,6 +53,7 @@ REFUSED = {
     "Mul": "`*` is not taken: amounts come ready for print",
     "Pow": "`**` is not taken",
 }
+PART = re.compile(r"parts/[a-z0-9_-]+\.txt")
 INCLUDE = re.compile(r"{%-?\s*include\s+\"(parts/[a-z0-9_-]+\.txt)\"\s*-?%}")
 
 
@@ -68,6 +69,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.filters = {name: self.filters[name] for name in FILTERS}
         self.tests = {name: self.tests[name] for name in TESTS}
         self.globals = {}
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Values are dicts: `cart.items` is an entry or nothing, never the dict's own method."""
+        if type(obj) is dict:
+            return obj[attribute] if attribute in obj else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> NoReturn:  # noqa: ARG002
         raise SecurityError(f"{operator} is not taken in a template")
@@ -100,7 +107,8 @@ class Look:
         self.values: set[str] = set()
 
     def found(self, node: nodes.Node, says: str) -> None:
-        self.findings.append(Finding(self.file, node.lineno, says))
+        line = node.lineno or next((child.lineno for child in node.find_all(nodes.Node) if child.lineno), 0)
+        self.findings.append(Finding(self.file, line, says))
 
     def at(self, node: nodes.Node, names: Mapping[str, frozenset[str]], depth: int, loops: int) -> None:
         """`names`: what the loops around have brought, each with its attributes."""
@@ -166,7 +174,8 @@ class Look:
             self.found(node, "lists of arguments are not taken")
 
     def include(self, node: nodes.Include, loops: int) -> None:
-        if self.whole or loops or not isinstance(node.template, nodes.Const) or node.ignore_missing:
+        path = node.template.value if isinstance(node.template, nodes.Const) else ""
+        if self.whole or loops or not PART.fullmatch(str(path)) or node.ignore_missing:
             self.found(node, 'write it as {% include "parts/NAME.txt" %}, outside of loops')
 
 

@@ -1,0 +1,99 @@
+"""Templates show values and can do nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from daemon.mail.sandbox import LARGEST, Sandbox, look_at
+
+HERE = Path(__file__).parent
+ESCAPES = HERE.joinpath("escapes.txt").read_text().splitlines()
+BOMBS = HERE.joinpath("bombs.txt").read_text().splitlines()
+SAMPLE = {
+    "cart": {"url": "https://shop.example/cart", "total": "9 €"},
+    "shop": {"name": "Lindenhof"},
+    "lines": [{"name": "Apron"}],
+    "mail": {},
+    "words": {"x": "y"},
+}
+
+
+def test_the_corpus_is_large_enough():
+    assert len(set(ESCAPES)) >= 60
+    assert len(set(BOMBS)) >= 10
+
+
+@pytest.mark.parametrize("snippet", [*ESCAPES, *BOMBS])
+def test_refused_with_its_line_within_a_second(snippet):
+    began = time.process_time()
+    found = look_at(f"Hello\n{snippet}\n", "own/remind.txt").findings
+    assert found
+    assert {finding.line for finding in found} == {2}
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("snippet", ESCAPES)
+@pytest.mark.parametrize("html", [True, False])
+def test_even_without_the_first_fence_nothing_leaks_or_changes(snippet, html):
+    sample = {name: dict(value) if isinstance(value, dict) else list(value) for name, value in SAMPLE.items()}
+    printed = ""
+    with contextlib.suppress(jinja2.TemplateError, TypeError, KeyError, ValueError):
+        printed = Sandbox(html=html).from_string(snippet).render(sample)
+    for leak in ("<class", "&lt;class", "object at 0x", "subclasses", "root:", "uid=", "function", "builtin"):
+        assert leak not in printed
+    assert sample == SAMPLE
+
+
+@pytest.mark.parametrize("snippet", ["{{ 'A' * 300000000 }}", "{{ 10 ** 5000000 }}", "{{ '%300000000d' % 1 }}"])
+def test_products_and_powers_are_stopped_by_the_second_fence_too(snippet):
+    with pytest.raises(jinja2.exceptions.SecurityError):
+        Sandbox(html=False).from_string(snippet).render()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("{{ (" * 3000 + "1" + ") }}" * 3000, id="parentheses without end"),
+        pytest.param("{% if 1 %}" * 3000 + "{% endif %}" * 3000, id="conditions without end"),
+        pytest.param("{{ " + "not " * 50000 + "1 }}", id="not not not"),
+        pytest.param("{{ " + "1 + " * 50000 + "1 }}", id="a sum without end"),
+        pytest.param("{{ " * 20000, id="braces that never close"),
+        pytest.param("x" * (LARGEST + 1), id="too large"),
+    ],
+)
+def test_monsters_are_refused_within_a_second(source):
+    began = time.process_time()
+    assert look_at(source, "own/remind.txt").findings
+    assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("{{ cart.totl }}", 'unknown value "cart.totl"; did you mean "cart.total"?'),
+        ("{{ crat.total }}", 'unknown value "crat"; did you mean "cart"?'),
+        ("{% for l in lines %}{{ l.nam }}{% endfor %}", 'unknown value "l.nam"; did you mean "l.name"?'),
+        ("{{ cart.total|uper }}", 'unknown filter "uper"'),
+        ("{% for line in cart %}{% endfor %}", "a loop goes over imprint or lines"),
+        ("{% for cart in lines %}{% endfor %}", "cart has a meaning of its own; take another name"),
+        ("{% if cart.total %}", "Unexpected end of template"),
+    ],
+)
+def test_a_mistake_has_a_line_and_a_hint(source, says):
+    (finding,) = look_at(f"\n\n{source}", "own/remind.txt").findings
+    assert str(finding).startswith(f"own/remind.txt:3: {says}")
+
+
+def test_what_a_template_needs_is_taken():
+    source = """{% for line in lines %}{{ loop.index }} {{ line.name|truncate(20) }}{% if line.sold_out %} -{% endif %}
+    {% else %}{{ words.empty }}{% endfor %}{{ cart.total if cart.count > 3 and not cart.more else shop["name"]|upper }}
+    {% for part in imprint %}{{ part }}{{ "" if loop.last else ", " }}{% endfor %}{{ "a" ~ cart.url|default("b") }}"""
+    look = look_at(source, "own/remind.txt")
+    assert look.findings == []
+    assert look.words == {"empty": 2}
+    assert {"cart.total", "shop.name", "lines", "imprint"} <= look.values

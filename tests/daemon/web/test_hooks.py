@@ -226,6 +226,18 @@ async def test_a_body_that_never_ends_is_not_waited_for(door, monkeypatch):
         assert b" 408 " in await talk(impatient, head(500), b'{"type"')
 
 
+async def test_honest_shops_are_heard_while_hundreds_dawdle(door):
+    """A09: slow senders hold connections, not others' answers."""
+    dawdlers = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(300)]
+    for number, (_, writer) in enumerate(dawdlers):
+        writer.write(head(200_000, **{"webhook-id": f"slow-{number}"}) + b"x" * 60_000)
+    answers = [await door.post(signed(id=f"evt-{number}")) for number in range(30)]
+    assert {answer.status for answer in answers} == {202}
+    for _, writer in dawdlers:
+        writer.close()
+    assert len(await door.rows()) == 30
+
+
 async def test_a_thousand_at_once_are_a_few_writes(door):
     async with ClientSession() as door.session:
         answers = await asyncio.gather(*(door.post(signed(id=f"evt-{n}")) for n in range(1000)))

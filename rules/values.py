@@ -134,8 +134,6 @@ def read_window(text: object) -> Window:
 
 def read_share(value: object) -> float:
     """`10%` as 0.1; from none to half."""
-    if isinstance(value, float) and 0 <= value <= 0.5:
-        return value
     match = re.fullmatch(r"\s*(\d{1,2}(?:\.\d+)?)\s*%\s*", value) if isinstance(value, str) else None
     if match is None or not 0 <= float(match[1]) <= 50:
         raise ValueError(f'"{value}" is not a share; write it like "10%", at most 50%')

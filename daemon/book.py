@@ -89,6 +89,8 @@ class _Loading:
     ) -> None:
         self._folder, self._env, self._connectors = folder, env, connectors
         self._mistakes: list[Mistake] = []
+        self._unread: set[str] = set()
+        """Paths of secrets that could not be had: what is wrong with them has been said."""
 
     def book(self) -> Book:
         shops, shops_tree = self._shops()
@@ -144,7 +146,7 @@ class _Loading:
         if isinstance(node.value, str):
             return Node(node.place, self._from_env(node.value, node.place))
         if "connection" in path and set(node.words()) == {"file"}:
-            return Node(node.place, self._from_file(node.words()["file"].node))
+            return Node(node.place, self._from_file(node))
         if isinstance(node.value, tuple):
             return Node(node.place, tuple(self._filled(item, path) for item in node.value))
         words = {key: Word(word.place, self._filled(word.node, (*path, key))) for key, word in node.words().items()}
@@ -157,40 +159,45 @@ class _Loading:
             if match[1] not in env:
                 hint = did_you_mean(match[1], env)
                 self._mistakes.append(Mistake(place, f"the environment has no {match[1]}{hint}"))
+                self._unread.add(place.path)
             return env.get(match[1], "")
 
         return re.sub(r"\$\{(\w+)\}", value, text)
 
     def _from_file(self, node: Node) -> str:
-        path = self._folder / str(node.value)
+        file = node.words()["file"].node
         try:
-            return path.read_text("utf-8").strip("\r\n")
+            return (self._folder / str(file.value)).read_text("utf-8").strip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            self._mistakes.append(Mistake(node.place, f"the secret in {node.value} cannot be read: {reason}"))
+            self._mistakes.append(Mistake(file.place, f"the secret in {file.value} cannot be read: {reason}"))
+            self._unread.add(node.place.path)
             return ""
 
     # What must fit together
 
     def _configs(self, shops: Mapping[str, ShopWords], tree: Node) -> dict[str, ShopConfig]:
         configs: dict[str, ShopConfig] = {}
-        for name, shop in shops.items():
-            if self._connectors is None:
-                continue
-            connector = self._connectors.get(shop.connector)
+        for name, shop in shops.items() if self._connectors is not None else ():
+            connector = (self._connectors or {}).get(shop.connector)
             if connector is None:
-                known = ", ".join(sorted(self._connectors))
-                hint = did_you_mean(shop.connector, self._connectors) or f"; connectors are {known}"
+                known = self._connectors or {}
+                hint = did_you_mean(shop.connector, known) or f"; connectors are {', '.join(sorted(known))}"
                 place = tree.find(("shops", name, "connector"))
                 self._mistakes.append(Mistake(place, f'unknown connector "{shop.connector}"{hint}'))
-            elif self._env is not None:
-                try:
-                    configs[name] = connector.config_model.model_validate(dict(shop.connection))
-                except ValidationError as error:
-                    word = tree.words()["shops"].node.words()[name]
-                    at = word.node.words().get("connection", word)
-                    self._mistakes += from_validation(error, at.node, connector.config_model)
+            elif self._env is not None and (config := self._config(connector, shop, tree, name)):
+                configs[name] = config
         return configs
+
+    def _config(self, connector: type[Shop], shop: ShopWords, tree: Node, name: str) -> ShopConfig | None:
+        try:
+            return connector.config_model.model_validate(dict(shop.connection))
+        except ValidationError as error:
+            word = tree.words()["shops"].node.words()[name]
+            at = word.node.words().get("connection", word)
+            found = from_validation(error, at.node, connector.config_model)
+            self._mistakes += [mistake for mistake in found if mistake.place.path not in self._unread]
+            return None
 
     def _across(
         self, policy: Policy, tree: Node, shops: Mapping[str, ShopWords], configs: Mapping[str, ShopConfig]

@@ -69,8 +69,12 @@ def plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> w
 
 
 def user_agent(request: web.Request) -> str:
-    """What the client calls itself: no NUL, no half characters, not longer than is kept."""
-    text = request.headers.get("User-Agent", "")[:USER_AGENT]
+    """What the client calls itself, fit to be kept."""
+    return clean(request.headers.get("User-Agent", "")[:USER_AGENT])
+
+
+def clean(text: str) -> str:
+    """Without NUL, control and half characters, which no database takes."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(c if c.isprintable() and not "\ud800" <= c <= "\udfff" else "?" for c in text)

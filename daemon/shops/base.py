@@ -156,6 +156,8 @@ class CartBatch:
     observed_at: datetime | None = None
     refused: tuple[str, ...] = ()
     """Carts that could not be read, each with its reason; they count neither as present nor as gone."""
+    refused_refs: tuple[str, ...] = ()
+    """Of those, the refs that could be made out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +230,7 @@ class Shop(ABC):
         """Carts, whole (paged from an empty cursor) or changed since the cursor."""
         raise NotImplementedError
 
-    async def find_orders(
-        self, refs: Sequence[str], emails: Sequence[str], since: datetime
-    ) -> Sequence[OrderSnapshot]:
+    async def find_orders(self, refs: Sequence[str], emails: Sequence[str], since: datetime) -> Sequence[OrderSnapshot]:
         """Orders of any of these people since then, in one query: asked right before messages leave."""
         return ()
 
@@ -240,4 +240,3 @@ class Shop(ABC):
 
     async def close(self) -> None:
         """Let go of connections."""
-

@@ -29,6 +29,7 @@ from daemon.shops.fetch import Answer, Fetch, checked_base
 from daemon.shops.paging import Place, content_of, place
 from daemon.shops.push import Secret, Secrets, parse, webhooks
 from daemon.shops.wire import Cart, Order, OrderPage, Page, ProductPage, first_problem
+from daemon.shops.wire_values import clean
 
 M = TypeVar("M", Page, OrderPage, ProductPage)
 SKEW = timedelta(minutes=5)
@@ -70,6 +71,7 @@ class _Read:
 
     items: list[Any]
     refused: tuple[str, ...]
+    refused_refs: tuple[str, ...]
     page: Page
     after: Place
     skew: timedelta
@@ -115,6 +117,7 @@ class Feed(Shop):
             is_full_snapshot=self.config.carts == "all" and here.whole,
             observed_at=read.page.now,
             refused=read.refused,
+            refused_refs=read.refused_refs,
         )
 
     async def orders(self, cursor: str, limit: int, now: datetime) -> OrderBatch:
@@ -180,11 +183,11 @@ class Feed(Shop):
         told = answer.value.get(noun)
         if not isinstance(told, list):
             raise ShopUnavailable(f"/{noun}: {noun}: must be a list")
-        items, refused = _turned(noun, told, turn)
+        items, refused, refs = _turned(noun, told, turn)
         if len(refused) >= GARBAGE and len(refused) > len(items):
             raise ShopUnavailable(f"/{noun}: {len(refused)} of {len(told)} cannot be read, first {refused[0]}")
         after = self._after(noun, here, page, answer)
-        return _Read(items, refused, page, after, _skew(page, answer, now))
+        return _Read(items, refused, refs, page, after, _skew(page, answer, now))
 
     def _after(self, noun: str, here: Place, page: Page, answer: Answer) -> Place:
         if page.more:
@@ -196,16 +199,20 @@ class Feed(Shop):
         return Place(cursor=cursor, etag=answer.etag if again else "", whole=cursor == "")
 
 
-def _turned(noun: str, told: list[Any], turn: Callable[[Any], Any]) -> tuple[list[Any], tuple[str, ...]]:
-    items, refused = [], []
+def _turned(
+    noun: str, told: list[Any], turn: Callable[[Any], Any]
+) -> tuple[list[Any], tuple[str, ...], tuple[str, ...]]:
+    """(what could be read, reasons why the rest could not, refs of the rest)."""
+    items, refused, refs = [], [], []
     for number, one in enumerate(told):
         try:
             items.append(turn(one))
         except ValidationError as error:
             ref = one.get("ref") if isinstance(one, dict) else None
-            name = str(ref)[:80] if isinstance(ref, str | int) else "?"
-            refused.append(f"{noun}[{number}] {name}: {first_problem(error)}")
-    return items, tuple(refused)
+            named = isinstance(ref, str | int) and not isinstance(ref, bool)
+            refs += [str(ref).strip()] if named else []
+            refused.append(f"{noun}[{number}] {clean(str(ref))[:80] if named else '?'}: {first_problem(error)}")
+    return items, tuple(refused), tuple(refs)
 
 
 def _cart(told: Any) -> CartSnapshot:

@@ -309,6 +309,7 @@ async def test_one_bad_cart_is_refused_alone(pretended):
     assert [one.ref for one in batch.carts] == ["a", "d"]
     assert [one.split(": ")[0] for one in batch.refused] == ["carts[1] b", "carts[2] c", "carts[3] ?"]
     assert "must be written like" in batch.refused[0]
+    assert batch.refused_refs == ("b", "c")
     assert batch.is_full_snapshot
 
 

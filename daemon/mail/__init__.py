@@ -2,7 +2,7 @@
 
 from daemon.mail.context import Face, MailContext, MailLine, Reason, Rendered
 from daemon.mail.errors import Finding, MailError, NothingToShow, TemplateError
-from daemon.mail.headers import Errand, Sender, compose_mail
+from daemon.mail.headers import Errand, Sender, compose_mail, sender_findings
 from daemon.mail.links import Link, Tracking
 from daemon.mail.render import render
 from daemon.mail.template import Template, load
@@ -27,4 +27,5 @@ __all__ = [
     "load",
     "load_tried",
     "render",
+    "sender_findings",
 ]

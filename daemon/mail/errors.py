@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+NO_IMPRINT = "the sender has no imprint: name, postal address and how to reach you are required by law"
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:

@@ -7,13 +7,13 @@ Exchange on `X-Auto-Response-Suppress`, and mail of which a person is to reply s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from channels.base import Mail
 from daemon import tokens
-from daemon.mail.errors import MailError
+from daemon.mail.errors import NO_IMPRINT, MailError
 from daemon.mail.links import web_url
 from daemon.mail.plain import clean
 
@@ -97,6 +97,25 @@ def envelope_sender(errand: Errand, domain: str, secrets: tokens.Secrets) -> str
     """One address for each message (VERP): what comes back to it can only mean this one."""
     token = tokens.Token("bounce", errand.shop_id, errand.message_id, rehearsal=errand.rehearsal)
     return f"b+{tokens.make_local_part(secrets, token)}@{domain.lower()}"
+
+
+def sender_findings(sender: Sender, imprint: Sequence[str]) -> list[str]:
+    """For `check`: what is wrong with a sender, one sentence each; empty when mails can come from it."""
+    findings = []
+    for address, called in (
+        (sender.address, "the sender's address"),
+        (sender.reply_to or sender.address, "the address for replies"),
+    ):
+        try:
+            domain_of(address, called)
+        except MailError as error:
+            findings.append(str(error))
+            break  # a missing address for replies is the sender's own: told once
+    if sender.bounce_domain and not ADDRESS.fullmatch(f"b@{sender.bounce_domain}"):
+        findings.append(f"the bounce domain is no domain: {clean(sender.bounce_domain, 80)!r}")
+    if not any(clean(line, 200) for line in imprint):
+        findings.append(NO_IMPRINT)
+    return findings
 
 
 def domain_of(address: str, called: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from babel import Locale
 
 from daemon.mail.context import MailContext, MailLine, Rendered
-from daemon.mail.errors import MailError, NothingToShow
+from daemon.mail.errors import NO_IMPRINT, MailError, NothingToShow
 from daemon.mail.formats import Formats, locale_of, sane, tag_of
 from daemon.mail.links import Links, Tracking, bare_host, web_url
 from daemon.mail.plain import clean, first_name
@@ -173,7 +173,7 @@ def luminance(colour: str) -> float:
 def imprint(context: MailContext) -> list[str]:
     lines = [text for line in context.imprint if (text := clean(line, IMPRINT))]
     if not lines:
-        raise MailError("the sender has no imprint: name, postal address and how to reach you are required by law")
+        raise MailError(NO_IMPRINT)
     return lines
 
 

@@ -147,7 +147,13 @@ def involved(name: str, sources: Sources, findings: list[Finding]) -> Iterator[s
     for file, pattern in ((f"{name}.mjml", markup.INCLUDE), (f"{name}.txt", sandbox.INCLUDE)):
         source = sources.files.get(file)
         if source is None:
-            findings.append(Finding(sources.called[f"{name}.mjml"], 0, f"there is no {file} beside it; begin with a copy of the shipped remind.txt"))
+            findings.append(
+                Finding(
+                    sources.called[f"{name}.mjml"],
+                    0,
+                    f"there is no {file} beside it; begin with a copy of the shipped remind.txt",
+                )
+            )
             continue
         yield file
         for number, line in enumerate(source.splitlines(), start=1):

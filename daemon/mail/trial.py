@@ -124,7 +124,7 @@ def hard(language: str) -> Iterator[MailContext]:
     yield sample(language, 1, rehearsal=True)
     full = sample(language, 12)
     lines = tuple(dataclasses.replace(line, name=NAME, options=NAME, in_stock=False) for line in full.lines)
-    yield dataclasses.replace(full, lines=lines, total=None, first_name="", locale="xx")
+    yield dataclasses.replace(full, lines=lines, total=None, first_name="")
 
 
 def clocked() -> None:

@@ -9,7 +9,7 @@ from email.message import EmailMessage
 import pytest
 
 from channels.base import Mail
-from daemon.mail import Errand, MailError, Sender, compose_mail, load, render
+from daemon.mail import Errand, MailError, Sender, compose_mail, load, render, sender_findings
 from daemon.mail.sample import sample
 from daemon.tokens import Secrets, Token, read_local_part
 
@@ -112,3 +112,19 @@ def test_no_mail_without_a_way_out(url):
         composed(errand=dataclasses.replace(ERRAND, unsubscribe_url=url))
     with pytest.raises(MailError, match="unsubscribe"):
         render(load()["remind"], dataclasses.replace(sample(), unsubscribe_url=url))
+
+
+@pytest.mark.parametrize(
+    ("sender", "imprint", "says"),
+    [
+        (SENDER, ("Lindenhof", "Berlin"), []),
+        (Sender("a@x.example"), (), ["the sender has no imprint"]),
+        (Sender(""), ("x",), ["the sender's address is not one plain address"]),
+        (Sender("a@x.example", reply_to="b"), ("x",), ["the address for replies is not"]),
+        (Sender("a@x.example", bounce_domain="no domain"), ("x",), ["the bounce domain is no domain"]),
+    ],
+)
+def test_check_names_what_a_sender_lacks(sender, imprint, says):
+    findings = sender_findings(sender, imprint)
+    assert len(findings) == len(says)
+    assert all(finding.startswith(start) for finding, start in zip(findings, says, strict=True))

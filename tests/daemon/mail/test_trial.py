@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon.mail import trial
-from daemon.mail.template import SHIPPED
+from daemon.mail.template import SHIPPED, load
 
 
 @pytest.fixture
@@ -24,6 +24,10 @@ def own(tmp_path: Path) -> Path:
 
 def test_a_sound_one_passes(own: Path):
     assert trial.findings(own) == []
+
+
+def test_the_shipped_ones_pass_too():
+    assert [finding for template in load().values() for finding in trial.tried(template)] == []
 
 
 def test_an_empty_folder_passes_without_a_process(tmp_path: Path):

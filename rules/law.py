@@ -18,11 +18,11 @@ PURPOSES: Mapping[str, str] = {"email": "email_mkt"}
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a country, with where it was read and when."""
+    """One rule of a country, with its source and when it was noted here."""
 
     text: str
     source: str
-    read: str
+    noted: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +46,23 @@ DE = Profile(
         Rule(
             "A reminder of a cart is advertising: without a ground it may not be sent.",
             "§ 7(2) UWG; BGH 12 September 2013, I ZR 208/12",
-            "2025-12",
+            "2026-11",
         ),
         Rule(
             "Consent counts when it was confirmed (double opt-in) and can be shown with its wording and process.",
             "BGH 10 February 2011, I ZR 164/09; Art. 7(1) GDPR",
-            "2025-12",
+            "2026-11",
         ),
         Rule(
             "An existing customer may be written to about similar goods of the same shop, if the address came with a "
             "sale, they were told at that moment and are told in each message that they may object, and they did not.",
             "§ 7(3) UWG",
-            "2025-12",
+            "2026-11",
         ),
         Rule(
             "Pixel and click tracking need a consent of their own.",
             "§ 25 TDDDG; EDPB Guidelines 2/2023",
-            "2025-12",
+            "2026-11",
         ),
     ),
 )
@@ -72,7 +72,7 @@ NONE = Profile(
     basis_required=False,
     existing_customers_on=frozenset({"email"}),
     tracking_needs_consent=False,
-    rules=(Rule("Whoever withdrew or objected is not written to and not followed.", "Art. 21(3) GDPR", "2025-12"),),
+    rules=(Rule("Whoever withdrew or objected is not written to and not followed.", "Art. 21(3) GDPR", "2026-11"),),
 )
 PROFILES: Mapping[str, Profile] = {"de": DE, "none": NONE}
 

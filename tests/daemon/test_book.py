@@ -135,7 +135,8 @@ def test_secrets_come_from_the_environment_and_from_files(folder):
             "extends: default\nstarts: {existing_customers_only: true}\n",
             [
                 'main.yaml:2:35 starts.existing_customers_only: a purchase is no legal basis for the shop "main" '
-                "before shops.yaml says since when its customers are told that they may object (existing_customer_notice)"
+                "before shops.yaml says since when its customers are told that they may object "
+                "(existing_customer_notice)"
             ],
             id="existing customers who were never told",
         ),

@@ -97,7 +97,7 @@ def test_may_track(profile, state, expected):
     assert law.may_track(profile, Person(consents={**other, **consents}), "track_click") is expected
 
 
-def test_every_rule_names_its_source_and_when_it_was_read():
+def test_every_rule_names_its_source_and_when_it_was_noted():
     for profile in law.PROFILES.values():
         assert profile.rules
-        assert all(rule.text and rule.source and rule.read for rule in profile.rules)
+        assert all(rule.text and rule.source and rule.noted for rule in profile.rules)

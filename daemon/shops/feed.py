@@ -129,7 +129,7 @@ class Feed(Shop):
 
     async def find_orders(self, refs: Sequence[str], emails: Sequence[str], since: datetime) -> Sequence[OrderSnapshot]:
         """One question for all of them. An answer that cannot be read in full counts as none: ShopUnavailable."""
-        if not self.config.find_orders:
+        if not self.config.find_orders or not (refs or emails):
             return ()
         question = {"customer_refs": list(refs), "emails": list(emails), "since": since.isoformat()}
         answer = await self.fetch.post("/orders/find", question)

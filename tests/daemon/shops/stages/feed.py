@@ -52,10 +52,11 @@ class Pretend:
 
     def found(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
         since = datetime.fromisoformat(asked["since"])
+        addresses = {address.casefold() for address in asked["emails"]}
         return [
             order
             for order in self.orders.values()
-            if (order["customer_ref"] in asked["customer_refs"] or order["email"] in asked["emails"])
+            if (order["customer_ref"] in asked["customer_refs"] or order["email"].casefold() in addresses)
             and datetime.fromisoformat(order["placed_at"]) >= since
         ]
 

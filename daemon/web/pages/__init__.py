@@ -62,6 +62,7 @@ def answer(
         accent=house.accent,
         on_accent=readable_on(house.accent),
         action=action or ACTIONS.get(page, ""),
+        quiet=page in ("done", "undone"),
         link=link,
         nonce=nonce,
     )

@@ -5,6 +5,7 @@ import re
 
 import aiohttp
 import pytest
+from playwright.async_api import async_playwright
 
 ONE_CLICK = "List-Unsubscribe=One-Click"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -228,6 +229,31 @@ async def test_a_name_of_a_shop_cannot_break_its_page(site):
     _, _, page = await site.ask("GET", letter.way_out)
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.chromium
+async def test_a_person_with_a_browser_leaves_and_comes_back(site, needs_program):
+    chromium = needs_program("chromium")
+    letter = await site.letter()
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = await browser.new_page(viewport={"width": 375, "height": 667})
+        mistakes: list[str] = []
+        page.on("console", lambda message: mistakes.append(message.text))
+        await page.goto(f"http://127.0.0.1:{site.served.public_port}{letter.way_out}")
+        assert await site.rows("SELECT count(*) FROM suppression") == [(0,)]
+        colour = await page.eval_on_selector("button", "it => getComputedStyle(it).backgroundColor")
+        assert colour == "rgb(31, 111, 84)"  # the page's own style is let through by its own policy
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        assert wide == 375
+        await page.get_by_role("button", name="Abmelden").click()
+        await page.get_by_role("heading", name="Sie sind abgemeldet").wait_for()
+        assert await site.rows("SELECT count(*) FROM suppression") == [(1,)]
+        await page.get_by_role("button", name="Rückgängig machen").click()
+        await page.get_by_role("heading", name="Es ist wieder wie zuvor").wait_for()
+        assert await site.rows("SELECT count(*) FROM suppression") == [(0,)]
+        await browser.close()
+    assert mistakes == []
 
 
 async def test_one_address_may_unsubscribe_many(site):

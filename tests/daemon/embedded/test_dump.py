@@ -1,9 +1,11 @@
 """A database to a file and back."""
 
+import gzip
+
 import asyncpg
 import pytest
 
-from daemon.embedded.dump import connection, dump, load
+from daemon.embedded.dump import connection, dump, load, script
 from daemon.errors import ConfigurationError
 from daemon.migrate import check_schema
 
@@ -59,3 +61,9 @@ def test_password_is_not_on_the_command_line():
     address, environment = connection("postgresql://ada:p%40ss@db.test:5433/bell?sslmode=require")
     assert address == "postgresql://ada@db.test:5433/bell?sslmode=require"
     assert environment["PGPASSWORD"] == "p@ss"
+
+
+def test_older_server_is_spared_a_word_it_does_not_know(tmp_path):
+    file = tmp_path / "all.sql.gz"
+    file.write_bytes(gzip.compress(b"SET lock_timeout = 0;\nSET transaction_timeout = 0;\nSELECT 1;\n"))
+    assert b"".join(script(file)) == b"SET lock_timeout = 0;\nSELECT 1;\n"

@@ -147,10 +147,8 @@ class _Try:
     def _answer(self, verdict: Verdict) -> str:
         match verdict:
             case Send():
-                until = f"until {self._local(verdict.not_after)}"
-                return (
-                    f"Send {verdict.step} by {verdict.channel} ({until}): {verdict.because}; {verdict.basis.evidence}."
-                )
+                said = f"Send {verdict.step} by {verdict.channel}, not after {self._local(verdict.not_after)}"
+                return f"{said}: {verdict.because}. Basis: {verdict.basis.evidence}."
             case Wait():
                 return f"Wait until {self._local(verdict.until)}: {verdict.because}."
             case Stop():

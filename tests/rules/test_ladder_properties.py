@@ -11,7 +11,23 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from rules.facts import COUNTED, OPEN, Bought, Cart, Consent, Counted, Facts, Line, Person, Send, Stop, Taken
+from rules.facts import (
+    COUNTED,
+    OPEN,
+    Bought,
+    Cart,
+    Consent,
+    Counted,
+    Facts,
+    Go,
+    Line,
+    Person,
+    Planned,
+    Send,
+    Stop,
+    Taken,
+)
+from rules.gate import passage
 from rules.ladder import REASONS, SKIPS, WAITS, decide
 from rules.policy import Policy, with_newest
 from rules.questions import latest_end
@@ -184,6 +200,8 @@ class Life:
         raise AssertionError("no end after 400 questions")
 
     def send(self, verdict):
+        planned = Planned(verdict.step, verdict.channel, verdict.not_after, verdict.basis)
+        assert passage(self.policy, planned, self.facts, self.now) == Go(verdict.basis), "the gate asks the same"
         state = self.fates.pop(0)
         self.sent.append((verdict.step, self.now))
         seen = frozenset({"clicked"}) if state == "accepted" and len(self.fates) % 2 else frozenset()

@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -64,13 +63,16 @@ def test_twice_at_once_and_then_nothing_to_do(clone):
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["with what it started", "alone"])
 def test_killed_at_any_moment_it_goes_on(clone, whole_group):
+    killed = 0
     for moment in (0.1, 0.2, 0.4, 0.8, 1.2):
         process = bootstrap(clone)
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
             (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+            killed += 1
         process.communicate()
+    assert killed
     said(bootstrap(clone))
     assert works(clone)
 
@@ -96,10 +98,3 @@ def test_without_uv_it_is_fetched_into_the_folder(clone):
     assert "fetching uv" in said(bootstrap(clone, PATH=without))
     assert works(clone)
     assert list((clone / ".tools").glob("*/bin/uv"))
-
-
-def test_up_to_date_costs_nothing(clone):
-    said(bootstrap(clone))
-    began = time.monotonic()
-    said(bootstrap(clone))
-    assert time.monotonic() - began < 2

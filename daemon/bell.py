@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from arq import ArqRedis, create_pool
@@ -21,6 +21,9 @@ from daemon.worker import FLOW, Runner
 log = structlog.get_logger()
 
 TICK = 0.25
+if TYPE_CHECKING:
+    from arq.typing import WorkerCoroutine
+
 QUEUE = "tillbell"
 NEW_ID_EVERY = 30.0
 """Seconds. A job of the same id is not queued twice; one that was lost with its worker is rung anew after this."""
@@ -39,6 +42,7 @@ class Bell:
         self.redis_url = redis_url
         self.redis: ArqRedis | None = None
         self.retry_at = 0.0
+        self.stepped = context.settings.clock == "stepped"
 
     async def loop(self) -> None:
         """Until the process stops: once a tick, and at once when something rings in this process."""
@@ -71,7 +75,7 @@ class Bell:
 
     async def ring(self, name: str, shop_id: int, *, near: bool = False) -> None:
         """Through Redis for any free worker; directly where that is not to be had or is nearer."""
-        if self.runner is not None and (near or not self.redis_url):
+        if self.runner is not None and (near or self.stepped or not self.redis_url):
             self.runner.start(name, shop_id)
             return
         if not await self._enqueue(name, shop_id) and self.runner is not None:
@@ -94,7 +98,7 @@ class Bell:
 
     async def close(self) -> None:
         if self.redis is not None:
-            await self.redis.aclose()  # type: ignore[attr-defined]  # since redis 5.0.1; its stubs are older
+            await self.redis.aclose()
 
 
 async def do(box: dict[str, Any], name: str, shop_id: int) -> None:
@@ -121,7 +125,7 @@ async def answer_rings(context: Context, runner: Runner, redis_url: str) -> None
 
 def _worker(runner: Runner, redis_url: str) -> Worker:
     return Worker(
-        functions=[func(do, name="do", timeout=LONGEST_JOB, keep_result=0, max_tries=1)],
+        functions=[func(cast("WorkerCoroutine", do), name="do", timeout=LONGEST_JOB, keep_result=0, max_tries=1)],
         queue_name=QUEUE,
         redis_settings=redis_settings(redis_url),
         max_jobs=50,
@@ -136,10 +140,13 @@ def _worker(runner: Runner, redis_url: str) -> Worker:
 
 
 async def _close(worker: Worker) -> None:
+    """What arq's own close does, by calls that its Redis client still wants."""
     try:
         async with asyncio.timeout(2):
-            await worker.close()
-    except Exception as error:
+            await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
+            if worker._pool is not None:
+                await worker._pool.aclose()
+    except (RedisError, OSError, TimeoutError) as error:
         log.debug("bell", closing=repr(error))
 
 

@@ -117,7 +117,7 @@ async def reload(context: Context) -> None:
 
 async def keep_rules(context: Context) -> None:
     """Follow changes of the files, a swapped ConfigMap included."""
-    async for _ in awatch(context.settings.rules_dir, stop_event=context.stopping, raise_interrupt=False):
+    async for _ in awatch(context.settings.rules_dir, stop_event=context.stopping):
         await reload(context)
 
 

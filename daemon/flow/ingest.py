@@ -23,6 +23,8 @@ log = structlog.get_logger()
 PAGE = 1000
 PATIENCE = timedelta(seconds=120)
 """For all pages of one look at a shop."""
+NEVER = timedelta(days=365)
+"""Until the next look at a shop that is not looked at: it tells everything itself."""
 LOSS_SHARE = 0.30
 LOSS_COUNT = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -60,7 +62,7 @@ async def poll(context: Context, shop_id: int, now: datetime) -> int:
             async with asyncio.timeout(PATIENCE.total_seconds()):
                 await _orders(context, shop, reading)
                 await _carts(context, shop, reading)
-        due = now + context.settings.poll_every
+        due = now + (context.settings.poll_every if shop.polls else NEVER)
         await work.done(context.pool, shop_id, "poll", context.process, reading.state, due, now)
     except (ShopUnavailable, TimeoutError) as error:
         await work.failed(context.pool, shop_id, "poll", str(error) or type(error).__name__)

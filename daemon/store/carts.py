@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, cast
 
 from daemon.shops.base import CartSnapshot
-from daemon.store.database import Connection
+from daemon.store.database import Connection, json_text
 from daemon.store.sql import load
 
 sql = load("carts")
@@ -115,7 +115,7 @@ async def keep(db: Connection, shop_id: int, carts: Sequence[CartRow], now: date
         currencies=[cart.currency for cart in snapshots],
         totals=[cart.total for cart in snapshots],
         estimates=[cart.total_is_estimate for cart in snapshots],
-        lines=[line_json(cart) for cart in snapshots],
+        lines=[json_text(line_json(cart)) for cart in snapshots],
         recovery_urls=[cart.recovery_url for cart in snapshots],
         devices=[cart.device for cart in snapshots],
         fingerprints=[fingerprint(cart) for cart in snapshots],

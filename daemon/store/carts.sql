@@ -9,13 +9,13 @@ FROM cart WHERE shop_id = :shop_id AND ref = ANY(:refs::text[]);
 INSERT INTO cart AS c (shop_id, ref, person_id, state, stage, currency, total, total_is_estimate, lines, recovery_url, device,
     fingerprint, read_hash, source_updated_at, version, first_seen_at, changed_at, still_since, seen_at, baseline, look_at,
     answer, answered_at, closed_at)
-SELECT :shop_id, n.ref, n.person_id, n.state, n.stage, n.currency, n.total, n.total_is_estimate, n.lines, n.recovery_url, n.device,
+SELECT :shop_id, n.ref, n.person_id, n.state, n.stage, n.currency, n.total, n.total_is_estimate, n.lines::jsonb, n.recovery_url, n.device,
     n.fingerprint, n.read_hash, n.source_updated_at, n.version, :now, n.changed_at, n.still_since, :now, n.baseline,
     CASE WHEN n.state = 'open' AND NOT n.baseline THEN n.still_since END,
     CASE WHEN n.baseline THEN 'known since the first look' ELSE '' END, CASE WHEN n.baseline THEN :now::timestamptz END,
     CASE WHEN n.state <> 'open' THEN :now::timestamptz END
 FROM unnest(:refs::text[], :persons::bigint[], :states::text[], :stages::text[], :currencies::text[], :totals::numeric[],
-    :estimates::boolean[], :lines::jsonb[], :recovery_urls::text[], :devices::text[], :fingerprints::bytea[],
+    :estimates::boolean[], :lines::text[], :recovery_urls::text[], :devices::text[], :fingerprints::bytea[],
     :read_hashes::bytea[], :source_times::timestamptz[], :versions::bigint[], :changed::timestamptz[],
     :still::timestamptz[], :baselines::boolean[])
     AS n (ref, person_id, state, stage, currency, total, total_is_estimate, lines, recovery_url, device, fingerprint,

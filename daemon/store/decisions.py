@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from daemon.store.database import Connection, Pool
+from daemon.store.database import Connection, Pool, json_text
 from daemon.store.sql import load
 
 sql = load("decisions")
@@ -84,7 +84,7 @@ async def record(db: Connection, shop_id: int, results: Sequence[Result], now: d
             channels=[row.channel for row in rows],
             untils=[row.until for row in rows],
             becauses=[row.because for row in rows],
-            questions=[row.questions for row in rows],
+            questions=[json_text(row.questions) for row in rows],
             facts=[row.facts for row in rows],
             facts_nos=[row.facts_no for row in rows],
             policies=[row.policy_hash for row in rows],

@@ -14,7 +14,7 @@ ON CONFLICT DO NOTHING;
 -- ends. A recovery that was woken again meanwhile keeps that wake time and is asked again.
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(:recoveries::bigint[], :wakes::timestamptz[], :verdicts::text[], :steps::text[], :channels::text[],
-        :untils::timestamptz[], :becauses::text[], :questions::jsonb[], :facts::jsonb[], :facts_nos::bigint[],
+        :untils::timestamptz[], :becauses::text[], :questions::text[], :facts::jsonb[], :facts_nos::bigint[],
         :policies::text[], :bases::text[], :evidences::text[], :consents::bigint[], :dues::timestamptz[],
         :not_afters::timestamptz[], :states::text[], :reasons::text[])
         AS n (recovery_id, was_wake, verdict, step, channel, until, because, questions, facts, facts_no, policy_hash, basis,
@@ -30,7 +30,7 @@ WITH n AS MATERIALIZED (
     RETURNING r.id, r.person_id, r.rehearsal, n.*
 ), said AS (
     INSERT INTO decision (shop_id, recovery_id, at, verdict, step, until, because, questions, facts, facts_no, policy_hash)
-    SELECT :shop_id, id, :now, verdict, step, until, because, questions, facts, facts_no, policy_hash FROM ours ORDER BY id
+    SELECT :shop_id, id, :now, verdict, step, until, because, questions::jsonb, facts, facts_no, policy_hash FROM ours ORDER BY id
 ), planned AS (
     INSERT INTO message (shop_id, recovery_id, person_id, step, channel, rehearsal, state, policy_hash, facts_no, basis,
         basis_evidence, consent_id, planned_at, not_before, not_after, reason, ended_at)

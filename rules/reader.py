@@ -65,7 +65,9 @@ def _words(tree: Node, mistakes: list[Mistake]) -> PolicyWords | None:
 
 def _cross_checks(words: PolicyWords, tree: Node) -> Iterator[Mistake]:
     for loc, text in _complaints(words):
-        yield Mistake(tree.find(loc), text)
+        place = tree.find(loc)
+        ours = '; it comes from the preset: say the word anew for that step, "~" for nothing'
+        yield Mistake(place, text + ours if place.file.startswith("preset ") else text)
 
 
 def _complaints(words: PolicyWords) -> Iterator[tuple[Loc, str]]:

@@ -226,6 +226,16 @@ def test_new_steps_take_their_place_by_time_and_others_can_be_left_away():
     assert [step.name for step in policy.steps] == ["remind", "nudge", "last-call"]
 
 
+def test_a_step_of_the_preset_that_leans_on_one_left_away_can_be_said_anew():
+    (mistake,) = mistakes("extends: fashion\nwithout: [remind]\n")
+    assert mistake.startswith("preset fashion:8:")
+    assert mistake.endswith(
+        'called "remind"; it comes from the preset: say the word anew for that step, "~" for nothing'
+    )
+    policy = read("extends: fashion\nwithout: [remind]\nsteps: [{name: doubts, unless: ~}]\n")
+    assert policy.step("doubts").unless is None
+
+
 def test_a_list_replaces_a_list():
     policy = read("extends: default\nstops_on: [purchase]\nstarts: {never: {addresses: ['@x.test']}}\n")
     assert (policy.stops_on, policy.starts.never.addresses) == (("purchase",), ("@x.test",))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
@@ -73,6 +73,8 @@ class MailContext:
     campaign: str = ""
     """UTM: the policy's name."""
     step: str = ""
+    subjects: Mapping[str, str] = field(default_factory=dict)
+    """The step's own subject by language (`de`; empty for all), in place of the template's."""
     most_lines: int = 8
 
 

@@ -182,9 +182,10 @@ def mail_values(context: MailContext, words: Mapping[str, str], language: str, l
     if not unsubscribe:
         raise MailError("a mail needs a way to unsubscribe")
     mark = f"{words['rehearsal_mark']} " if context.rehearsal else ""
+    own = next((subject for tag in (language, locale.language, "") if (subject := context.subjects.get(tag))), None)
     tracking = links.tracking
     return {
-        "subject": clean(mark + words["subject"], SUBJECT),
+        "subject": clean(mark + (own or words["subject"]), SUBJECT),
         "preheader": words["preheader"],
         "language": language,
         "direction": locale.text_direction,

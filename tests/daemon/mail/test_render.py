@@ -191,6 +191,26 @@ def test_a_rehearsal_is_told_from_a_real_one_at_once():
 
 
 @pytest.mark.parametrize(
+    ("subjects", "expected"),
+    [
+        ({"de": "Na, {shop}?", "": "So?"}, "[Probe] Na, {shop}?"), ({"": "So?\r\nBcc: x"}, "[Probe] So? Bcc: x"),
+        ({"en": "So?"}, "[Probe] Ihr Warenkorb bei Lindenhof"),
+    ],
+)  # fmt: skip
+def test_a_step_may_bring_its_own_subject(subjects, expected):
+    context = dataclasses.replace(sample("de-DE", rehearsal=True), subjects=subjects)
+    mail = render(TEMPLATES["remind"], context)
+    assert mail.subject == expected
+    assert f"<title>{expected}</title>" in mail.html
+
+
+@pytest.mark.parametrize(("name", "locale"), EVERY)
+def test_no_line_is_longer_than_mail_allows(name, locale):
+    mail = render(TEMPLATES[name], sample(locale, 12), tracking())
+    assert max(len(line.encode()) for part in (mail.html, mail.text) for line in part.splitlines()) <= 998
+
+
+@pytest.mark.parametrize(
     ("locale", "currency", "expected"),
     [
         ("de-DE", "EUR", "39,90\xa0€"), ("de-AT", "EUR", "€\xa039,90"), ("de-CH", "CHF", "CHF\xa039.90"),

@@ -99,7 +99,7 @@ class Pool:
         self.settle()
 
     def proved(self, line: Line) -> None:
-        """The relay has taken an envelope: failures from before this line was opened are forgotten."""
+        """The relay has taken an envelope: failures from before this line was begun are forgotten."""
         if self.failures and line.born > self.failed_at:
             self.failures = 0
             self.settle()

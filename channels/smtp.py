@@ -174,13 +174,13 @@ async def open_line(host: Host) -> Line:
         timeout=None,
     )
     line = Line(client, host)
+    line.born = asyncio.get_running_loop().time()
     try:
         with classed(line):
             await dial(line)
     except BaseException:
         line.abort()
         raise
-    line.born = asyncio.get_running_loop().time()
     return line
 
 

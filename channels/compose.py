@@ -16,9 +16,8 @@ from channels.base import Mail
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?")
 FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
-OURS = frozenset(
-    {"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "mime-version", "content-type"}
-)
+OURS = frozenset({"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "return-path"})
+STRUCTURE = ("content-", "mime-", "resent-")
 """Fields that come from the mail itself; a second one among the further headers would contradict it."""
 
 LINE = 76  # what quoted-printable allows (RFC 2045 section 6.7); the library takes one figure for both
@@ -98,7 +97,7 @@ def encoded(name: str, text: str) -> str:
 
 def checked_name(name: str) -> str:
     """A further header's name, if it is one and not ours to set."""
-    if not FIELD_NAME.fullmatch(name) or name.lower() in OURS:
+    if not FIELD_NAME.fullmatch(name) or name.lower() in OURS or name.lower().startswith(STRUCTURE):
         raise BadContent("a further header has a name that is invalid or set by the mail itself")
     return name
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -31,12 +30,11 @@ from channels.base import (
 )
 from channels.compose import BadContent, compose
 from channels.pool import Pool
+from channels.replies import said
 from channels.smtp import Envelope, Gate, Host, Line, ask, open_line, transact
 
 FIRST_BYTE = 1.0
 """Seconds from the hand-over within which the first byte has to leave; else the message is given back."""
-
-QUEUED_AS = re.compile(r"^[245]\.\d+\.\d+ |\S*@\S*")
 
 NOTIFY = {"failure": "NOTIFY=FAILURE", "always": "NOTIFY=SUCCESS,FAILURE"}
 
@@ -165,7 +163,7 @@ class Email(Channel):
         finally:
             if line.phase != "mail":
                 self.pool.proved(line)
-        return Receipt(QUEUED_AS.sub("", answer.text)[:100])
+        return Receipt(said(answer, envelope.recipient))
 
     async def open(self) -> Line:
         """One more connection, for the pool."""

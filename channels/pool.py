@@ -165,7 +165,10 @@ class Pool:
             self.failed(Retry(f"could not open a connection ({type(error).__name__})", code="bug"))
         else:
             self.opening.discard(current())
-            self.shelve(line)
+            if self.closed:
+                line.abort()
+            else:
+                self.shelve(line)
         self.settle()
 
     def failed(self, error: NotSent) -> None:

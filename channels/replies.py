@@ -92,12 +92,17 @@ def sender_is_at_fault(reply: Reply) -> bool:
 
 
 def quoted(reply: Reply, hidden: str) -> str:
+    """The relay's own words as the end of a sentence."""
+    words = said(reply, hidden)
+    return f": {words}" if words else ""
+
+
+def said(reply: Reply, hidden: str) -> str:
     """The relay's own words without whatever could be an address, one line, at most 120 letters."""
-    local = hidden.rpartition("@")[0].casefold()
+    local = (hidden.rpartition("@")[0] or hidden).casefold()
     words = reply.text.removeprefix(reply.status).split()
-    said = " ".join(word for word in words if not tells(word.casefold(), local))
-    said = "".join(sign for sign in said if sign.isprintable())[:120].strip()
-    return f": {said}" if said else ""
+    line = " ".join(word for word in words if not tells(word.casefold(), local))
+    return "".join(sign for sign in line if sign.isprintable())[:120].strip()
 
 
 def tells(word: str, local: str) -> bool:

@@ -329,7 +329,7 @@ async def ask(gate: Gate) -> None:
     try:
         open_ = await gate()
     except Exception as error:
-        raise Withheld(f"could not ask whether it may still leave ({type(error).__name__})") from error
+        raise Withheld(f"could not ask whether it may still leave ({type(error).__name__})") from None
     if not open_:
         raise Withheld("it may not leave any more")
 

@@ -110,6 +110,8 @@ def test_text_that_looks_encoded_is_not_decoded_into_a_header():
         pytest.param({"headers": (("Bcc", "eve@evil.example"),)}, id="a blind copy"),
         pytest.param({"headers": (("CC", "eve@evil.example"),)}, id="a copy"),
         pytest.param({"headers": (("Content-Type", "text/plain"),)}, id="another content type"),
+        pytest.param({"headers": (("content-transfer-encoding", "8bit"),)}, id="another encoding"),
+        pytest.param({"headers": (("Resent-To", "eve@evil.example"),)}, id="a resent copy"),
         pytest.param({"headers": (("X", "y" * 1200),)}, id="a word longer than a line may be"),
         pytest.param({"text": "a\ud800b"}, id="half a character in the text"),
         pytest.param({"subject": "a\ud800b"}, id="half a character in the subject"),

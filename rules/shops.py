@@ -191,18 +191,18 @@ def shops_from(tree: Node) -> ShopsReading:
         shops = ShopsFile.model_validate(tree.plain()).shops
     except ValidationError as error:
         return ShopsReading({}, tuple(sorted(from_validation(error, tree, ShopsFile))))
-    mistakes = [mistake for name, shop in shops.items() for mistake in _what_live_needs(name, shop, tree)]
+    mistakes = [mistake for name, shop in shops.items() for mistake in _what_mails_need(name, shop, tree)]
     return ShopsReading({} if mistakes else shops, tuple(sorted(mistakes)))
 
 
-def _what_live_needs(name: str, shop: ShopWords, tree: Node) -> list[Mistake]:
-    """What each mail must show (§ 5 DDG, Art. 13 GDPR) and every mail needs."""
-    if shop.mode != "live":
-        return []
-    place = tree.find(("shops", name, "sender"))
+def _what_mails_need(name: str, shop: ShopWords, tree: Node) -> list[Mistake]:
+    """A sender, and in a live shop what each mail must show (§ 5 DDG, Art. 13 GDPR)."""
+    live, place = shop.mode == "live", tree.find(("shops", name, "sender"))
     if shop.sender is None:
-        return [Mistake(place, "a live shop needs a sender: {name: …, address: …, imprint: […]}")]
-    if len([line for line in shop.sender.imprint if line.strip()]) < 2:
+        whose = "a live shop" if live else "a rehearsal that writes to rehearsal_to"
+        text = f"{whose} needs a sender: {{name: …, address: …, imprint: […]}}"
+        return [Mistake(place, text)] if live or shop.rehearsal_to else []
+    if live and len([line for line in shop.sender.imprint if line.strip()]) < 2:
         return [
             Mistake(place, "a live shop needs an imprint: at least your name and your postal address, line by line")
         ]

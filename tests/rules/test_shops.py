@@ -60,6 +60,12 @@ def test_a_live_shop():
             id="live without a sender",
         ),
         pytest.param(
+            "    rehearsal_to: me@shop.example\n",
+            "shops.yaml:3:5 shops.main: a rehearsal that writes to rehearsal_to needs a sender: {name: …, address: …, "
+            "imprint: […]}",
+            id="a rehearsal without a sender",
+        ),
+        pytest.param(
             "    mode: live\n    sender: {name: L, address: a@shop.example, imprint: [L]}\n",
             "shops.yaml:6:13 shops.main.sender: a live shop needs an imprint: at least your name and your postal "
             "address, line by line",
@@ -118,7 +124,8 @@ def test_a_mistake_has_an_address_and_a_hint(more, expected):
 
 
 def test_an_address_for_tests_is_an_address():
-    assert shop("    rehearsal_to: me@example.test\n").rehearsal_to == "me@example.test"
+    sender = "    sender: {name: L, address: hallo@example.test}\n"
+    assert shop("    rehearsal_to: me@example.test\n" + sender).rehearsal_to == "me@example.test"
 
 
 def test_no_shops_at_all():

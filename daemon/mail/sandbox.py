@@ -19,7 +19,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from daemon.mail.errors import Finding
 
-LARGEST = 256 * 1024
+LARGEST = 64 * 1024
 DEEPEST = 40
 DEEPEST_LOOPS = 2
 LINE = frozenset(
@@ -88,7 +88,7 @@ def look_at(source: str, file: str, *, whole: bool = False) -> Look:
     look = Look(file, whole)
     try:
         if len(source) > LARGEST:
-            raise TemplateSyntaxError("larger than 256 KB", 0)
+            raise TemplateSyntaxError("larger than 64 KB", 0)
         look.at(Sandbox(html=True).parse(source), {}, 0, 0)
     except TemplateSyntaxError as error:
         look.findings.append(Finding(file, error.lineno, error.message or "not a template"))

@@ -105,13 +105,13 @@ def tried(template: Template) -> Iterator[Finding]:
                 MemoryError,
                 RecursionError,
             ) as error:
-                yield Finding(f"{template.name}.mjml", 0, f"in {language}: {error!r}")
+                yield Finding(f"templates/{template.name}.mjml", 0, f"in {language}: {error or type(error).__name__}")
                 return
 
 
 def missing(name: str, context: MailContext, mail: Rendered) -> Iterator[Finding]:
     """What no mail may be without, although its template mentions it."""
-    for file, part in ((f"{name}.mjml", unescape(mail.html)), (f"{name}.txt", mail.text)):
+    for file, part in ((f"templates/{name}.mjml", unescape(mail.html)), (f"templates/{name}.txt", mail.text)):
         if context.unsubscribe_url not in part:
             yield Finding(file, 0, f"in {mail.language}: a mail came out without its unsubscribe link")
         if not all(line in part for line in context.imprint):

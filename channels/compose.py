@@ -18,6 +18,8 @@ ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?")
 FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
 OURS = frozenset({"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "return-path"})
 STRUCTURE = ("content-", "mime-", "resent-")
+OF_THE_WHOLE = "content-language"
+"""RFC 3282: it tells about the mail and nothing about how it is built."""
 """Fields that come from the mail itself; a second one among the further headers would contradict it."""
 
 LINE = 76  # what quoted-printable allows (RFC 2045 section 6.7); the library takes one figure for both
@@ -97,7 +99,9 @@ def encoded(name: str, text: str) -> str:
 
 def checked_name(name: str) -> str:
     """A further header's name, if it is one and not ours to set."""
-    if not FIELD_NAME.fullmatch(name) or name.lower() in OURS or name.lower().startswith(STRUCTURE):
+    low = name.lower()
+    builds = low.startswith(STRUCTURE) and low != OF_THE_WHOLE
+    if not FIELD_NAME.fullmatch(name) or low in OURS or builds:
         raise BadContent("a further header has a name that is invalid or set by the mail itself")
     return name
 

@@ -29,7 +29,7 @@ class Batcher(Generic[T, R]):
 
     A server that is away fails the whole group, each submitter with that error. Any other error is somebody's fault:
     the group is halved until only the culprit fails, so a `write` that raised must have written nothing (one
-    transaction). `idle` is called when nothing is left to write.
+    transaction).
     """
 
     def __init__(
@@ -39,13 +39,11 @@ class Batcher(Generic[T, R]):
         *,
         waiting: int = 10_000,
         group: int = 500,
-        idle: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.name = name
         self.write = write
         self.waiting = waiting
         self.group = group
-        self.idle = idle
         self.queue: deque[tuple[T, asyncio.Future[R]]] = deque()
         self.writer: asyncio.Task[None] | None = None
         self.closed = False
@@ -73,12 +71,11 @@ class Batcher(Generic[T, R]):
                 taken = [self.queue.popleft() for _ in range(min(self.group, len(self.queue)))]
                 self.size.observe(len(taken))
                 await self._settle(taken)
-                if not self.queue and self.idle is not None:
-                    await self.idle()
         finally:
             self.writer = None
-            if self.queue and not self.closed:  # `idle` failed or was cancelled: nobody may wait for ever
-                self.writer = asyncio.create_task(self._drain(), name=f"batcher {self.name}")
+            for _, future in self.queue:  # only when we were cancelled: nobody may wait for ever
+                future.cancel()
+            self.queue.clear()
 
     async def _settle(self, taken: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         try:

@@ -41,10 +41,11 @@ class Desk:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.journal = Journal(context.data_dir / "journal", context.process)
-        self.batcher: Batcher[Hit, Kept] = Batcher("hits", self._write, idle=self._let_go)
+        self.batcher: Batcher[Hit, Kept] = Batcher("hits", self._write)
         self.away = False
         self.links: dict[tuple[int, int, int], Link] = {}
         self._connection: PoolConnectionProxy[Record] | None = None
+        self._written = 0.0
         self._speed = 1.0
         self._shop_time: tuple[datetime, float] | None = None
         self._wake = asyncio.Event()
@@ -103,7 +104,9 @@ class Desk:
             if self._connection is None:
                 self._connection = await self.context.pool.acquire(timeout=PATIENCE)
             async with asyncio.timeout(DEADLINE):
-                return await events.record(self._connection, hits)
+                kept = await events.record(self._connection, hits)
+            self._written = monotonic()
+            return kept
         except BaseException as error:
             if self._connection is not None and (is_transient(error) or not isinstance(error, Exception)):
                 self._connection.terminate()
@@ -111,7 +114,7 @@ class Desk:
             raise
 
     async def _let_go(self) -> None:
-        """A connection is kept from group to group: giving it back costs a round trip each time."""
+        """The connection is kept while hits come: to give it back after each group would cost a round trip."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):  # it may be the broken one
@@ -149,6 +152,8 @@ class Desk:
             if self.away:
                 await asyncio.sleep(LOOK_AGAIN / 4)
             self._wake.clear()
+            if self.batcher.writer is None and monotonic() - self._written > LOOK_AGAIN:
+                await self._let_go()
             await self._catch_up()
 
     async def _catch_up(self) -> None:

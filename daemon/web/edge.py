@@ -19,8 +19,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger()
 BODY = 256 * 1024
-REQUEST_PATIENCE = 15.0
-"""Seconds a request may take, its body included."""
+BODY_PATIENCE = 15.0
+"""Seconds that a request with a body may take."""
+READ_PATIENCE = 3.0
+"""Seconds that looking something up for a page may take; without it the page is plainer."""
 USER_AGENT = 300
 """Characters of it that are kept."""
 FAILURES = 60
@@ -47,7 +49,9 @@ SILENT.propagate = False
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Every end of a request that no handler foresaw, without a word of what it was about."""
     try:
-        async with asyncio.timeout(REQUEST_PATIENCE):
+        if not request.body_exists:
+            return await handler(request)
+        async with asyncio.timeout(BODY_PATIENCE):
             return await handler(request)
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
@@ -94,6 +98,7 @@ def client_address(request: web.Request, proxies: Iterable[Network]) -> str:
     return address
 
 
+@lru_cache(maxsize=8192)
 def kept_network(address: str) -> str:
     """As it is kept with a hit: /24 or /48, never the address."""
     return str(_network(address, 24, 48) or "")

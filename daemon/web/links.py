@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import struct
-from collections.abc import Mapping
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict
 
 from daemon import metrics
 from daemon.batcher import Full
@@ -21,19 +22,21 @@ from daemon.store.events import Link
 from daemon.tokens import HEAD as TOKEN_HEAD
 from daemon.tokens import Token
 from daemon.web import pages
-from daemon.web.edge import SAFE, plain
+from daemon.web.edge import READ_PATIENCE, SAFE, plain
 from daemon.web.state import STATE, State
 
 log = structlog.get_logger()
 
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 """One transparent point."""
-PIXEL_HEADERS: Mapping[str, str] = {
-    **SAFE,
-    "Content-Type": "image/gif",
-    "Cache-Control": "no-store, no-cache, must-revalidate, max-age=0",
-    "Cross-Origin-Resource-Policy": "cross-origin",
-}
+PIXEL_HEADERS = CIMultiDict(
+    {
+        **SAFE,
+        "Content-Type": "image/gif",
+        "Cache-Control": "no-store, no-cache, must-revalidate, max-age=0",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+)
 OPENED = metrics.hits.labels("opened")
 CLICKED = metrics.hits.labels("clicked")
 
@@ -52,7 +55,7 @@ async def open_pixel(request: web.Request) -> web.Response:
         except (Full, OSError) as error:
             lost("opened", error)
             status = 503
-    return web.Response(body=PIXEL, status=status, headers=PIXEL_HEADERS)
+    return web.Response(body=PIXEL, status=status, headers=PIXEL_HEADERS.copy())
 
 
 async def click(request: web.Request) -> web.Response:
@@ -111,7 +114,8 @@ async def looked_up(state: State, token: Token) -> Link | None:
     if token.link_no > track.BIGGEST_LINK:
         return None
     try:
-        return await events.link(state.context.pool, token.shop_id, token.message_id, token.link_no)
+        async with asyncio.timeout(READ_PATIENCE):
+            return await events.link(state.context.pool, token.shop_id, token.message_id, token.link_no)
     except Exception as error:
         if not is_transient(error):
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -14,7 +16,7 @@ from daemon.store.database import is_transient
 from daemon.store.optouts import Letter
 from daemon.tokens import Token
 from daemon.web import pages
-from daemon.web.edge import plain
+from daemon.web.edge import READ_PATIENCE, plain
 from daemon.web.links import lost
 from daemon.web.pages import House
 from daemon.web.state import STATE, State
@@ -104,7 +106,8 @@ async def read_letter(state: State, token: Token) -> Letter | None:
     if state.desk.away:
         return None
     try:
-        return await optouts.letter(state.context.pool, token.shop_id, token.message_id)
+        async with asyncio.timeout(READ_PATIENCE):
+            return await optouts.letter(state.context.pool, token.shop_id, token.message_id)
     except Exception as error:
         if not is_transient(error):
             raise

@@ -125,15 +125,3 @@ async def test_a_submitter_who_leaves_disturbs_nobody(notebook):
     notebook.open.set()
     assert await first == "A"
     assert await last == "C"
-
-
-async def test_idle_is_told_once_nothing_waits(notebook):
-    told = []
-
-    async def idle() -> None:
-        told.append(sum(map(len, notebook.groups)))
-
-    batcher = Batcher("test", notebook.write, group=2, idle=idle)
-    await asyncio.gather(*(batcher.submit(f"w{n}") for n in range(5)))
-    await batcher.close()
-    assert told == [5]

@@ -1,4 +1,4 @@
-"""Step 1, polled: a shop's orders, then its carts, are read; what was pushed is worked off. Orders always come first."""
+"""Step 1, polled: a shop's orders, then its carts, are read; what was pushed is worked off. Orders come first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from daemon.flow.keep import Look
 from daemon.shops.base import CartBatch, Shop, ShopEvent, ShopUnavailable
 from daemon.store import carts, inbox, work
 from daemon.store.carts import Gone
-from daemon.store.database import Connection, again
+from daemon.store.database import Connection, again, is_transient
 
 log = structlog.get_logger()
 
@@ -25,6 +25,8 @@ PATIENCE = timedelta(seconds=120)
 """For all pages of one look at a shop."""
 NEVER = timedelta(days=365)
 """Until the next look at a shop that is not looked at: it tells everything itself."""
+AHEAD = timedelta(minutes=5)
+"""Further ahead of our receiving it an event is not believed: it would win over every later one."""
 LOSS_SHARE = 0.30
 LOSS_COUNT = 20
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -82,7 +84,8 @@ async def _orders(context: Context, shop: Shop, reading: Reading) -> None:
 
         async def body(db: Connection, batch: Any = batch) -> int:
             await work.serialise(db, reading.shop_id)
-            return await keep.keep_orders(context, db, reading.shop_id, batch.orders, micros(reading.now), reading.now)
+            look = Look(reading.now, micros(reading.now))
+            return await keep.keep_orders(context, db, reading.shop_id, batch.orders, look)
 
         if batch.orders:
             reading.kept += await again(context.pool, body)
@@ -104,11 +107,12 @@ async def _carts(context: Context, shop: Shop, reading: Reading) -> None:
     while more:
         batch = await shop.carts(cursor, PAGE, reading.now)
         if batch.unchanged:
+            cursor = batch.cursor or cursor
             break
         await _page(context, reading, batch, look)
         more, cursor = batch.more, batch.cursor
         reading.whole = batch.is_full_snapshot
-    reading.state["carts"] = "" if reading.whole else cursor
+    reading.state["carts"] = cursor
     if reading.whole:
         await _absent(context, reading, began)
     reading.state["looked"] = True
@@ -126,6 +130,7 @@ async def _page(context: Context, reading: Reading, batch: CartBatch, look: Look
         return await keep.keep_carts(context, db, reading.shop_id, batch.carts, look)
 
     reading.seen.update(cart.ref for cart in batch.carts)
+    reading.seen.update(batch.refused_refs)
     reading.read += len(batch.carts)
     if batch.carts:
         kept = await again(context.pool, body)
@@ -179,7 +184,7 @@ async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: i
     async def body(db: Connection) -> int:
         await work.serialise(db, shop_id)
         rows = await inbox.waiting(db, shop_id, limit)
-        effects = {row.id: await _apply(context, db, shop, shop_id, row.body, now) for row in rows}
+        effects = {row.id: await _effect(context, db, shop, shop_id, row, now) for row in rows}
         await inbox.done(db, shop_id, effects, now)
         return len(rows)
 
@@ -191,24 +196,36 @@ async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: i
     return found
 
 
-async def _apply(
-    context: Context, db: Connection, shop: Shop, shop_id: int, raw: bytes, now: datetime
+async def _effect(
+    context: Context, db: Connection, shop: Shop, shop_id: int, row: inbox.Waiting, now: datetime
 ) -> tuple[str, str]:
-    """(done or refused, what came of it)."""
+    """(done or refused, what came of it). One event's fault never holds up the others: it is kept with its reason."""
     parse = getattr(shop, "parse", None)
     if parse is None:
         return "refused", "this shop takes no events"
     try:
-        event: ShopEvent = parse(raw)
+        event: ShopEvent = parse(row.body)
+        if event.at > row.received_at + AHEAD:
+            return "refused", "its time lies in the future: is the shop's clock right?"
+        async with db.transaction():
+            return "done", await _apply(context, db, shop_id, event, now)
     except ValueError as error:
         return "refused", str(error)[:500]
-    version = micros(event.at)
+    except Exception as error:
+        if is_transient(error):
+            raise
+        log.error("kept", shop=context.shop_name(shop_id), inbox=row.id, problem=repr(error), exc_info=True)
+        return "refused", f"a fault of ours: {type(error).__name__}"
+
+
+async def _apply(context: Context, db: Connection, shop_id: int, event: ShopEvent, now: datetime) -> str:
+    look = Look(now, micros(event.at), pushed=True)
     done = 0
     if event.order is not None:
-        done += await keep.keep_orders(context, db, shop_id, [event.order], version, now)
+        done += await keep.keep_orders(context, db, shop_id, [event.order], look)
     if event.cart is not None:
-        done += await keep.keep_carts(context, db, shop_id, [event.cart], Look(now, version, pushed=True))
+        done += await keep.keep_carts(context, db, shop_id, [event.cart], look)
     if event.customer is not None and (event.customer.ref or event.customer.email):
-        await people.keep(context, db, shop_id, [event.customer], now, version)
+        await people.keep(context, db, shop_id, [event.customer], now, look.version)
         done += 1
-    return "done", f"{event.kind}: {'kept' if done else 'nothing new'}"
+    return f"{event.kind}: {'kept' if done else 'nothing new'}"

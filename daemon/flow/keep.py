@@ -46,7 +46,9 @@ async def keep_carts(
     rows = [_row(cart, person_of.get(cart.ref), before.get(cart.ref), look) for cart in news]
     kept = await carts.keep(db, shop_id, rows, look.now) if rows else []
     await carts.already_ordered(db, shop_id, kept, look.now)
-    touched = sorted({person_of[cart.ref] for cart in news if cart.ref in person_of and cart.ref in before})
+    touched = sorted(
+        {person_of[cart.ref] for cart in news if cart.ref in person_of and _is_other(cart, before.get(cart.ref))}
+    )
     if touched:
         await persons.raise_facts(db, shop_id, touched)
         await recoveries.wake(db, shop_id, touched, look.now)
@@ -55,13 +57,24 @@ async def keep_carts(
 
 
 def _is_news(cart: CartSnapshot, before: Before | None, look: Look) -> bool:
+    """Whether it has to be written. An emptied cart that is pushed is kept even if it was unknown: an older word of
+    it may still be on its way. Of two at the same time the larger hash counts, whatever their order of arrival."""
     if before is None:
-        return bool(cart.lines)
+        return bool(cart.lines) or look.pushed
+    if look.pushed:
+        return (look.version, carts.read_hash(cart)) > (before.version, before.read_hash)
     if look.version < before.version:
         return False
-    if before.state == "ordered" and not look.pushed and before.fingerprint == carts.fingerprint(cart):
+    if before.state == "ordered" and before.fingerprint == carts.fingerprint(cart):
         return False  # the order is written before the basket goes
     return before.read_hash != carts.read_hash(cart) or (before.state == "open") != bool(cart.lines)
+
+
+def _is_other(cart: CartSnapshot, before: Before | None) -> bool:
+    """Whether a decision may come out differently: it reads differently, not merely again."""
+    return before is not None and (
+        before.read_hash != carts.read_hash(cart) or (before.state == "open") != bool(cart.lines)
+    )
 
 
 def _row(cart: CartSnapshot, person_id: int | None, before: Before | None, look: Look) -> CartRow:
@@ -95,16 +108,17 @@ async def _online(
 
 
 async def keep_orders(
-    context: Context, db: Connection, shop_id: int, snapshots: Sequence[OrderSnapshot], version: int, now: datetime
+    context: Context, db: Connection, shop_id: int, snapshots: Sequence[OrderSnapshot], look: Look
 ) -> int:
     """How many were news. A purchase ends the person's recoveries in the same transaction."""
     latest = {order.ref: order for order in snapshots}
     named = [order for order in latest.values() if order.customer_ref or order.email]
     buyers = [Customer(ref=order.customer_ref, email=order.email, phone=order.phone) for order in named]
-    found = await people.keep(context, db, shop_id, buyers, now, version, whole=False)
+    found = await people.keep(context, db, shop_id, buyers, look.now, look.version, whole=False)
     person_of = {order.ref: person for order, person in zip(named, found, strict=True)}
-    kept = await orders.keep(db, shop_id, [(order, person_of.get(ref), version) for ref, order in latest.items()], now)
-    await take_effect(db, shop_id, kept, now)
+    rows = [(order, person_of.get(ref), look.version) for ref, order in latest.items()]
+    kept = await orders.keep(db, shop_id, rows, look.now, pushed=look.pushed)
+    await take_effect(db, shop_id, kept, look.now)
     return len(kept)
 
 
@@ -123,7 +137,7 @@ async def take_effect(db: Connection, shop_id: int, kept: Sequence[orders.KeptOr
 
 
 async def close_carts(db: Connection, shop_id: int, gone: Sequence[Gone], now: datetime) -> int:
-    """Carts that are no longer in the shop. An emptied one ends its recovery as the policy says: the rules are asked."""
+    """Carts that are no longer in the shop. An emptied one ends its recovery as the policy says."""
     await persons.lock(db, shop_id, sorted({one.person_id for one in gone if one.person_id is not None}))
     concerned = await carts.close(db, shop_id, gone, now)
     if concerned:

@@ -1,4 +1,4 @@
-"""Step 2, kept: customers become persons. One person per customer reference or e-mail address, before caps and checks."""
+"""Step 2, kept: customers become persons, one for each customer reference or e-mail address, before caps and checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rules.holdout import held_out
 
 
 def normal(email: str) -> str:
-    """The form in which addresses are compared: RFC 5321 lets the local part differ by case, no mailbox provider does."""
+    """How addresses are compared: RFC 5321 lets local parts differ by case, no mailbox provider does."""
     return email.strip().casefold()
 
 
@@ -32,11 +32,12 @@ class Plan:
     merges: list[tuple[int, int]] = field(default_factory=list)
 
 
-def plan(customers: Sequence[Customer], found: dict[tuple[str, str], Known]) -> Plan:
-    """Pure: by customer reference, else by e-mail; a guest with an account's address is that account."""
+def plan(customers: Sequence[Customer], found: dict[tuple[str, str], Known], *, whole: bool = True) -> Plan:
+    """Pure: by customer reference, else by e-mail; a guest with an account's address is that account. Where an order
+    names somebody we know, its address becomes nobody's identity."""
     made = Plan()
     owner = {key: known.id for key, known in found.items()}
-    accounts = {known.id: known.has_account for known in found.values()}
+    accounts = {known.id: known.has_account and not known.is_guest for known in found.values()}
     for customer in customers:
         by_ref = ("customer", customer.ref) if customer.ref else None
         by_email = ("email", normal(customer.email)) if customer.email else None
@@ -46,13 +47,15 @@ def plan(customers: Sequence[Customer], found: dict[tuple[str, str], Known]) -> 
             person = same_address
         elif same_address is not None and same_address != person and not accounts.get(same_address, False):
             made.merges.append((person, same_address))
+        alias = not whole and by_ref is not None and owner.get(by_ref) == person
         if person is None:
             person = -len(made.born) - 1
             made.born[person] = customer.ref or normal(customer.email)
-        for key in (by_ref, by_email):
+            alias = False
+        for key in (by_ref, None if alias else by_email):
             if key is not None and owner.get(key) != person:
                 owner[key] = made.identities[key] = person
-        accounts[person] = accounts.get(person, False) or by_ref is not None
+        accounts[person] = accounts.get(person, False) or (by_ref is not None and not customer.is_guest)
         made.people.append(person)
     return made
 
@@ -71,7 +74,7 @@ async def keep(
     `whole` is False where only reference and address are told: then only new persons are described by them."""
     refs = sorted({one.ref for one in customers if one.ref})
     emails = sorted({normal(one.email) for one in customers if one.email})
-    made = plan(customers, await persons.known(db, shop_id, refs, emails))
+    made = plan(customers, await persons.known(db, shop_id, refs, emails), whole=whole)
     ids = dict(zip(made.born, await persons.new_ids(db, len(made.born)), strict=True))
     if ids:
         chances = [context.chance(f"{shop_id}:{birth}") for birth in made.born.values()]
@@ -129,9 +132,12 @@ async def _describe(
             continue
         rows.append(description(context.pepper, person, customer, known))
     changed = await persons.describe(db, shop_id, rows, version)
-    newest = {row.person_id: normal(row.email) for row in rows if row.email and row.person_id in set(changed)}
-    if newest:
-        await persons.forget_addresses(db, shop_id, newest)
+    moved = {
+        row.person_id for row in rows if row.email != (known.email if (known := before.get(row.person_id)) else None)
+    }
+    if concerned := sorted(moved | set(changed)):
+        now_at = await persons.emails(db, shop_id, concerned)
+        await persons.forget_addresses(db, shop_id, {person: normal(email) for person, email in now_at.items()})
 
 
 def description(pepper: bytes, person: int, customer: Customer, known: Known | None) -> Description:
@@ -170,7 +176,7 @@ def e164(phone: str, country: str) -> str | None:
 
 
 async def _consents(db: Connection, shop_id: int, pairs: Sequence[tuple[int, Customer]], now: datetime) -> None:
-    """The shop's word is appended where it is news. A bare hint never overrides what was withdrawn or confirmed here."""
+    """The shop's word is appended where it is news. A bare hint overrides nothing that was withdrawn or confirmed."""
     said = [(person, hint) for person, customer in pairs for hint in customer.consents]
     if not said:
         return

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from daemon.context import Context
 from daemon.flow import keep
 from daemon.flow.ingest import micros
+from daemon.flow.keep import Look
 from daemon.shops.base import Capability, ShopUnavailable
 from daemon.store import messages, work
 from daemon.store.database import Connection, again
@@ -38,7 +39,7 @@ async def look(context: Context, shop_id: int, channel: str, now: datetime, most
 
     async def body(db: Connection) -> int:
         await work.serialise(db, shop_id)
-        return await keep.keep_orders(context, db, shop_id, found, micros(now), now)
+        return await keep.keep_orders(context, db, shop_id, found, Look(now, micros(now)))
 
     await again(context.pool, body)
 

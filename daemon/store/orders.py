@@ -22,7 +22,12 @@ class KeptOrder:
 
 
 async def keep(
-    db: Connection, shop_id: int, orders: Sequence[tuple[OrderSnapshot, int | None, int]], now: datetime
+    db: Connection,
+    shop_id: int,
+    orders: Sequence[tuple[OrderSnapshot, int | None, int]],
+    now: datetime,
+    *,
+    pushed: bool = False,
 ) -> list[KeptOrder]:
     """Of (snapshot, person, version): those that were news. The caller holds the persons' locks."""
     rows = sorted(orders, key=lambda row: row[0].ref)
@@ -40,5 +45,6 @@ async def keep(
         coupons=[SEPARATOR.join(order.coupon_codes) for order, _, _ in rows],
         versions=[version for _, _, version in rows],
         now=now,
+        pushed=pushed,
     )
-    return [KeptOrder(row["id"], row["person_id"], row["standing"]) for row in kept]
+    return [KeptOrder(row["id"], row["person_id"], row["standing"]) for row in kept if row["news"]]

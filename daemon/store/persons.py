@@ -167,6 +167,12 @@ async def add_consents(db: Connection, shop_id: int, rows: Sequence[ConsentRow],
     )
 
 
+async def emails(db: Connection, shop_id: int, persons: Sequence[int]) -> dict[int, str]:
+    """The address each is written to now, for those who have one."""
+    rows = await sql.emails(db, shop_id=shop_id, persons=sorted(persons))
+    return {row["id"]: row["email"] for row in rows}
+
+
 async def split_keys(db: Connection, shop_id: int, persons: Sequence[int]) -> dict[int, float]:
     """The number that each drew at birth."""
     rows = await sql.split_keys(db, shop_id=shop_id, persons=sorted(set(persons)))

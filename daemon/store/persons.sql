@@ -77,6 +77,9 @@ FROM unnest(:persons::bigint[], :purposes::text[], :states::text[], :times::time
     :evidences::text[], :wordings::text[]) AS n (person_id, purpose, state, at, source, evidence, wording)
 ORDER BY n.person_id, n.purpose;
 
+-- name: emails
+SELECT id, email FROM person WHERE shop_id = :shop_id AND id = ANY(:persons::bigint[]) AND email IS NOT NULL ORDER BY id;
+
 -- name: split_keys
 SELECT id, split_key FROM person WHERE shop_id = :shop_id AND id = ANY(:persons::bigint[]) ORDER BY id;
 

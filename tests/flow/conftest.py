@@ -168,7 +168,8 @@ class Town:
 
         async def body(db: Any) -> int:
             await work.serialise(db, self.shop_id)
-            return await keep.keep_orders(self.context, db, self.shop_id, [order], ingest.micros(now), now)
+            look = keep.Look(now, ingest.micros(now), pushed=True)
+            return await keep.keep_orders(self.context, db, self.shop_id, [order], look)
 
         await again(self.context.pool, body)
         await self.settles()

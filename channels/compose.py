@@ -18,9 +18,9 @@ ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?")
 FIELD_NAME = re.compile(r"[!-9;-~]+")  # RFC 5322 section 3.6.8
 OURS = frozenset({"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "return-path"})
 STRUCTURE = ("content-", "mime-", "resent-")
+"""Fields that come from the mail itself; a second one among the further headers would contradict it."""
 OF_THE_WHOLE = "content-language"
 """RFC 3282: it tells about the mail and nothing about how it is built."""
-"""Fields that come from the mail itself; a second one among the further headers would contradict it."""
 
 LINE = 76  # what quoted-printable allows (RFC 2045 section 6.7); the library takes one figure for both
 HARD_LINE = 998  # RFC 5322 section 2.1.1

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from daemon.shops import oscommerce_health, oscommerce_orders, oscommerce_read
@@ -27,7 +26,7 @@ from daemon.shops.dialects import DIALECTS, Dialect
 from daemon.shops.oscommerce_catalogue import Catalogue, Languages, catalogue, languages
 from daemon.shops.oscommerce_config import Config, access
 from daemon.shops.oscommerce_db import Database
-from daemon.shops.oscommerce_read import Key, Row, amount, key, text
+from daemon.shops.oscommerce_read import Key, Row, amount, key, path, text
 
 
 class OsCommerce(Shop):
@@ -76,7 +75,7 @@ class OsCommerce(Shop):
 
     async def find_orders(self, refs: Sequence[str], emails: Sequence[str], since: datetime) -> Sequence[OrderSnapshot]:
         people = [int(ref) for ref in refs if ref.isascii() and ref.isdigit() and len(ref) <= 10]
-        addresses = sorted({email.strip().casefold() for email in emails if email.strip()})
+        addresses = sorted({email.strip().lower() for email in emails if email.strip()})
         if not people and not addresses:
             return ()
         hour_before = (since - timedelta(hours=1)).astimezone(self.clock_zone).replace(tzinfo=None)
@@ -112,7 +111,7 @@ class OsCommerce(Shop):
             int(row["customers_id"]) for row in await self.db.all("basket_owners", after=int(cursor or 0), limit=limit)
         ]
         if not owners:
-            return CartBatch((), cursor, False, True, observed_at=now)
+            return CartBatch((), is_full_snapshot=True, observed_at=now)
         lines = defaultdict(list)
         for row in await self.db.all("basket_lines", people=owners):
             lines[int(row["customers_id"])].append(row)
@@ -129,8 +128,14 @@ class OsCommerce(Shop):
                 continue
             read = tuple(self.line(row, options[owner, row["products_id"]], shelf) for row in rows)
             carts.append(self.cart(people[owner], rows, read, clicks.get(owner), now))
+        more = len(owners) == limit
         return CartBatch(
-            tuple(carts), str(owners[-1]), len(owners) == limit, True, observed_at=now, refused=tuple(refused)
+            carts=tuple(carts),
+            cursor=str(owners[-1]) if more else "",  # after the last page the next reading starts from nothing
+            more=more,
+            is_full_snapshot=True,
+            observed_at=now,
+            refused=tuple(refused),
         )
 
     def cart(
@@ -198,7 +203,9 @@ class OsCommerce(Shop):
         recipients: dict[str, Row] = {}
         emails = [row["email"] for row in rows if row["email"]]
         if self.dialect.recipients != "none" and emails:
-            found = await self.db.all("recipients", emails=emails)
+            others = [email for email in emails if not email.isascii()]
+            plain = [email for email in emails if email.isascii()]
+            found = await self.db.all("recipients", plain=plain, beyond=bool(others), others=others)
             recipients = {text(row["email"]).casefold(): row for row in found}
         people = {}
         for row in rows:
@@ -274,7 +281,7 @@ class OsCommerce(Shop):
 
     def image(self, product: Row) -> str:
         name = text(product["image"])
-        return self.config.url + quote(self.dialect.images + name) if name else ""
+        return self.config.url + path(self.dialect.images + name) if name else ""
 
     async def close(self) -> None:
         await self.db.close()

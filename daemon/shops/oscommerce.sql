@@ -61,11 +61,13 @@ WHERE customer_id IN :people
 GROUP BY customer_id;
 
 -- name: recipients
--- Of several rows for one address the newest is last.
+-- Of several rows for one address the newest is last. Addresses beyond ASCII are compared in utf8mb4, because a latin1
+-- column refuses them, all the others as they are kept, because of the index.
 SELECT r.customers_email_address AS email, r.mail_status AS status, {by_admin} AS by_admin, {signed} AS signed,
     {signed_from} AS signed_from, {confirmed} AS confirmed, {confirmed_from} AS confirmed_from
 FROM {newsletter_recipients} r
-WHERE r.customers_email_address IN :emails
+WHERE r.customers_email_address IN :plain
+    OR (:beyond AND CONVERT(r.customers_email_address USING utf8mb4) IN :others)
 ORDER BY r.date_added;
 
 -- name: products
@@ -115,6 +117,7 @@ ORDER BY o.orders_id;
 
 -- name: orders_of
 -- Orders of any of these people since then. The hour before belongs to a change of clocks; the caller drops it.
+-- Addresses are compared in utf8mb4: a latin1 column refuses the whole statement because of one Cyrillic letter.
 SELECT o.orders_id, o.customers_id, o.customers_email_address AS email, o.customers_telephone AS phone,
     {ordered} AS ordered, o.orders_status AS status_id, o.currency, o.currency_value, {coupon} AS coupon,
     (SELECT t.value FROM {orders_total} t WHERE t.orders_id = o.orders_id AND t.class = 'ot_total' LIMIT 1) AS total,
@@ -122,7 +125,7 @@ SELECT o.orders_id, o.customers_id, o.customers_email_address AS email, o.custom
      FROM {orders_status} s WHERE s.orders_status_id = o.orders_status) AS status_names
 FROM {orders} o
 WHERE o.date_purchased >= {since}
-    AND (o.customers_id IN :people OR LOWER(o.customers_email_address) IN :emails)
+    AND (o.customers_id IN :people OR LOWER(CONVERT(o.customers_email_address USING utf8mb4)) IN :emails)
 ORDER BY o.orders_id;
 
 -- name: order_sums

@@ -38,6 +38,12 @@ READ = {"php": "{}", "server": f"CONVERT_TZ({{}}, {SERVER}, '+00:00')"}
 WRITTEN = {"php": "{}", "server": f"CONVERT_TZ({{}}, '+00:00', {SERVER})"}
 """A moment of ours, as that column would hold it."""
 
+SESSION = (
+    "SET time_zone = '+00:00' /*M!100100 , max_statement_time = {seconds} */"
+    " /*!50708 , max_execution_time = {milliseconds} */"
+)
+"""The server too gives up a statement after our patience: MariaDB by the first comment, MySQL by the second."""
+
 CAUSES = {
     1044: "the user may not use this database; check `database` and its grants",
     1045: "the database refuses the user or the password",
@@ -129,7 +135,7 @@ class Database:
             autocommit=True,
             charset="utf8mb4",
             conv=CONVERSIONS,
-            init_command="SET time_zone = '+00:00'",
+            init_command=SESSION.format(seconds=patience, milliseconds=round(patience * 1000)),
             **options,
         )
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Literal
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from daemon.shops.base import ConsentHint
@@ -30,9 +32,17 @@ OPTION = re.compile(r"\{(?:txt_)?(\d+)\}(\d+)")
 
 def text(value: Any, length: int = 255) -> str:
     """Fit to be kept and shown: no control characters or lone surrogates, entities resolved, at most `length`."""
+    if isinstance(value, str) and value.isprintable() and "&" not in value and "  " not in value:
+        return value[:length].strip()  # nearly all, and a whole reading has millions
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
     return " ".join(UNSEEN.sub(" ", html.unescape(str(value or ""))).split())[:length].strip()
+
+
+@lru_cache(maxsize=8192)
+def path(raw: str) -> str:
+    """A file's path as a part of an address."""
+    return quote(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,7 @@ class Key:
         return self.text if self.text != str(self.product) else ""
 
 
+@lru_cache(maxsize=8192)
 def key(raw: Any) -> Key | None:
     """`2`, `2{1}1{3}5`, `2:0cc1…` or `5x36`; None for what is none of these."""
     found = KEY.fullmatch(str(raw or ""))

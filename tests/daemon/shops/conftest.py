@@ -55,12 +55,15 @@ def mariadb(needs_program: Callable[[str], str]) -> Iterator[MariaDb]:
         nobody = pwd.getpwnam("nobody")
         for made in (folder, folder / "data"):
             os.chown(made, nobody.pw_uid, nobody.pw_gid)
-    common = [server, "--no-defaults", f"--datadir={folder / 'data'}", "--innodb-buffer-pool-size=32M", "--sql-mode=",
+    common = [server, "--no-defaults", f"--datadir={folder / 'data'}", "--innodb-buffer-pool-size=32M",
               *as_account()]  # fmt: skip
-    subprocess.run([*common, "--bootstrap"], input=system_tables(server), capture_output=True, check=True)
+    subprocess.run(
+        [*common, "--sql-mode=", "--bootstrap"], input=system_tables(server), capture_output=True, check=True
+    )
     process = subprocess.Popen(
         [*common, f"--socket={folder / 'db.sock'}", "--skip-networking", f"--pid-file={folder / 'pid'}",
-         "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4"],
+         "--innodb-flush-log-at-trx-commit=0", "--character-set-server=utf8mb4",
+         "--sql-mode=TRADITIONAL,ONLY_FULL_GROUP_BY,ANSI_QUOTES"],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, "TZ": "America/New_York"},
     )  # fmt: skip
     try:
@@ -114,12 +117,20 @@ async def pretend(mariadb: MariaDb) -> AsyncIterator[Callable[..., Awaitable[Any
 
 @pytest.fixture
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    """The pretend shop of a connector, of which `request.param` is the file's name; without a file it fails."""
-    assert (STAGES / f"{request.param}.py").exists(), (
-        f"connector {request.param} needs tests/daemon/shops/stages/{request.param}.py"
-    )
+    """The pretend shop of a connector, of which `request.param` is the file's name. Its connectors are closed."""
+    assert (STAGES / f"{request.param}.py").exists(), f"connector {request.param} needs stages/{request.param}.py"
+    made: list[Any] = []
     async with load(request.param).stage(request) as built:
+        connect = built.connector
+
+        def connector() -> Any:
+            made.append(connect())
+            return made[-1]
+
+        built.connector = connector
         yield built
+        for shop in made:
+            await shop.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -224,16 +224,19 @@ async def _(shop: Any, make: Make) -> None:
 @trap("latin1 umlauts")
 async def _(shop: Any, make: Make) -> None:
     """Kept as latin1, each a byte, whatever the tables around are; read as themselves."""
-    for table in ("customers", "products_description"):
+    for table in ("customers", "products_description", "orders"):
         await shop.run(f"ALTER TABLE {table} CONVERT TO CHARACTER SET latin1")
     kettle = await shop.product("Größe für Käßmann")
-    ada = await shop.customer(customers_firstname="Jürgen", customers_lastname="Weiß")
+    ada = await shop.customer("jürgen@exämple.org", customers_firstname="Jürgen", customers_lastname="Weiß")
     await shop.basket(ada, kettle)
     ((kept,),) = await shop.run("SELECT HEX(customers_firstname) FROM customers")
     assert kept == "Jürgen".encode("latin-1").hex().upper()
     cart = await only_cart(shop)
     assert (cart.customer.first_name, cart.customer.last_name) == ("Jürgen", "Weiß")
     assert cart.lines[0].name == "Größe für Käßmann"
+    ref = str(await shop.order(ada, "Jürgen@exämple.org"))
+    found = await shop.connector().find_orders([], ["JÜRGEN@exämple.org", "иван@example.org"], NOW - timedelta(days=1))
+    assert [order.ref for order in found] == [ref]
     assert (await shop.connector().products([str(kettle)], "en"))[str(kettle)].name == "Größe für Käßmann"
 
 

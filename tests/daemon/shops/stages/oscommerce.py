@@ -49,7 +49,7 @@ class Pretend:
     async def __aenter__(self) -> Self:
         self.db = await aiomysql.connect(
             unix_socket=self.socket, user="root", charset="utf8mb4", autocommit=True,
-            init_command="SET time_zone = '+00:00'",
+            init_command="SET time_zone = '+00:00', sql_mode = ''",
         )  # fmt: skip
         await self.run(f"CREATE DATABASE {self.database}")
         await self.run(f"USE {self.database}")

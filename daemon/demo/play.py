@@ -1,0 +1,152 @@
+"""The story of the demo: shop, mailbox, shoppers and the real daemon, moved on from instant to instant."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from daemon.clock import machine_now, monotonic
+from daemon.demo import rulebook, shoppers
+from daemon.demo.mailbox import Mailbox
+from daemon.demo.process import Daemon, settings
+from daemon.demo.reading_room import ReadingRoom
+from daemon.demo.shop import Hook, PretendShop
+from daemon.demo.town import Town
+from daemon.embedded.process import free_port
+
+HOME = ZoneInfo("Europe/Berlin")
+OPENS_AT = 8
+"""Hour of the Monday on which the story begins."""
+POLL_EVERY = "15m"
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What is played. `speed`: shop hours a second; 0 as fast as it goes."""
+
+    seed: int = 1
+    shoppers: int = 200
+    hours: int = 72
+    speed: float = 0.0
+    mailbox_port: int = 0
+
+
+@dataclass(slots=True)
+class Stage:
+    """Everything that takes part."""
+
+    plot: Plot
+    town: Town
+    shop: PretendShop
+    mailbox: Mailbox
+    daemon: Daemon
+    reading_url: str
+    folder: Path
+    instants: int = 0
+
+    @property
+    def end(self) -> datetime:
+        return self.town.start + timedelta(hours=self.plot.hours)
+
+
+def monday(after: datetime) -> datetime:
+    """The first Monday morning in Berlin after that: shop time only goes forward."""
+    local = after.astimezone(HOME)
+    day = local.date() + timedelta(days=7 - local.weekday())
+    return datetime(day.year, day.month, day.day, OPENS_AT, tzinfo=HOME).astimezone(UTC)
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="tillbell-demo-"))
+    folder.chmod(0o711)  # as root the servers run as another account, which must reach its own part
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def staged(plot: Plot, listener: Callable[[Any], None] = lambda _: None) -> AsyncIterator[Stage]:
+    """All set up, the daemon ready. Leaving it stops everything and removes its folder."""
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(temporary_folder())
+        start = monday(machine_now())
+        playing: list[Town] = []
+
+        def now() -> datetime:
+            return playing[0].now if playing else machine_now()
+
+        shop = await stack.enter_async_context(PretendShop(now))
+        mailbox = await stack.enter_async_context(Mailbox(now))
+        room = await stack.enter_async_context(ReadingRoom(mailbox, plot.mailbox_port))
+        rulebook.write(folder / "rules.d", shop.url, (start - timedelta(days=730)).date())
+        daemon = _daemon(plot, folder, shop, mailbox, listener)
+        people = shoppers.population(plot.seed, plot.shoppers, plot.hours)
+        town = await stack.enter_async_context(Town(shop, mailbox, people, start))
+        stack.push_async_callback(daemon.stop)
+        await daemon.start()
+        await daemon.finished()  # the first look at the shop: nobody is there yet
+        playing.append(town)
+        await daemon.jump(start)
+        yield Stage(plot, town, shop, mailbox, daemon, room.url, folder)
+
+
+def _daemon(plot: Plot, folder: Path, shop: PretendShop, mailbox: Mailbox, listener: Callable[[Any], None]) -> Daemon:
+    key = "whsec_" + base64.b64encode(os.urandom(32)).decode()
+    ports = (free_port(), free_port())
+    extra = {
+        "DEMO_SHOP_TOKEN": shop.token,
+        "DEMO_SHOP_KEY": key,
+        "TILLBELL_SECRET": secrets.token_hex(32),
+        "TILLBELL_PEPPER": secrets.token_hex(32),
+    }
+    shop.hook = Hook(f"http://127.0.0.1:{ports[0]}/hooks/shop/{rulebook.NAME}", key)
+    environment = settings(folder, ports, mailbox.port, plot.seed, POLL_EVERY, extra)
+    return Daemon(environment, f"http://127.0.0.1:{ports[1]}", folder / "daemon.log", listener)
+
+
+async def play(stage: Stage) -> None:
+    """To the end of the story: at each instant the daemon finishes first, then the shoppers act, then it again."""
+    town, daemon = stage.town, stage.daemon
+    while True:
+        instant = await daemon.finished()
+        await town.read_mail()
+        if await town.act():
+            continue  # what they did may have made something due at this very instant
+        stage.instants += 1
+        following = [at for at in (instant.next, town.next_deed()) if at is not None]
+        to = min([*following, stage.end])
+        if to > town.now:
+            await _paced(stage, to)
+        if to >= stage.end:
+            break
+        town.now = to
+        await daemon.jump(to)
+    town.now = stage.end
+    await daemon.jump(stage.end)
+    await daemon.finished()
+    await town.read_mail()
+
+
+async def _paced(stage: Stage, to: datetime) -> None:
+    if stage.plot.speed:
+        await asyncio.sleep((to - stage.town.now) / timedelta(hours=stage.plot.speed))
+
+
+async def timed(stage: Stage) -> float:
+    """Play; how many seconds it took."""
+    began = monotonic()
+    await play(stage)
+    return monotonic() - began

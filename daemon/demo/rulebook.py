@@ -1,0 +1,55 @@
+"""The rule files of the demo, written the way an operator would write them."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from daemon.demo.catalogue import ACCENT, CURRENCY, SHOP
+
+NAME = "morgenrot"
+"""The shop's word in shops.yaml."""
+SHOPS = """\
+# The pretend shop of `tillbell demo`.
+shops:
+  {name}:
+    connector: feed
+    mode: live
+    title: {title}
+    url: {url}
+    cart_page: {url}/cart
+    zone: Europe/Berlin
+    locale: de
+    currency: {currency}
+    legal: de
+    existing_customer_notice: {{since: {since}, version: checkout-2}}
+    holdout: 10%
+    sender:
+      name: {title}
+      address: hallo@morgenrot.example
+      imprint:
+        - {title} Wohnen GmbH
+        - Am Sonnenhang 1, 12345 Musterstadt
+        - "Amtsgericht Musterstadt, HRB 12345 · Geschäftsführung: Aurora Früh"
+    looks: {{logo_url: "{url}/logo.svg", accent: "{accent}"}}
+    connection:
+      url: {url}/tillbell
+      token: ${{DEMO_SHOP_TOKEN}}
+      secrets: ["${{DEMO_SHOP_KEY}}"]
+      products: true
+      find_orders: true
+"""
+POLICY = """\
+# Three mails: a reminder, an answer to doubts, a last call. `tillbell rules show cart` shows all that this inherits.
+extends: default
+shops: [{name}]
+starts: {{total_at_least: 15 EUR}}
+"""
+
+
+def write(folder: Path, shop_url: str, since: date) -> None:
+    """shops.yaml and one policy. `since`: the first day on which the shop told its customers that they may object."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shops = SHOPS.format(name=NAME, title=SHOP, url=shop_url, currency=CURRENCY, since=since, accent=ACCENT)
+    (folder / "shops.yaml").write_text(shops, encoding="utf-8")
+    (folder / "cart.yaml").write_text(POLICY.format(name=NAME), encoding="utf-8")

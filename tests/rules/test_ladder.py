@@ -69,6 +69,18 @@ BOUGHT_BEFORE = {"last_bought": Bought("4711", LEFT - timedelta(days=30)), "cons
         pytest.param(23, {}, "send remind", id="the first mail is late, and still before the second"),
         pytest.param(24, {}, "send doubts", id="after a long stop of the daemon only the step whose time it is goes"),
         pytest.param(2, {"taken": (taken("remind", 1, "planned"),)}, "wait 24 in_flight", id="one is on its way"),
+        pytest.param(
+            25,
+            {"taken": (taken("remind", 1, "retry_wait"),)},
+            "wait 49 in_flight",
+            id="it should be gone: look in a day",
+        ),
+        pytest.param(
+            720.5,
+            {"person": {"active_at": hours(720.4)}},
+            "wait 720.75 active",
+            id="no wait goes beyond the latest end",
+        ),
         pytest.param(2, {"taken": (taken("remind"),)}, "wait 24 not_due", id="first one sent, second not due"),
         pytest.param(24, {"taken": (taken("remind"),)}, "send doubts", id="unopened, so the second follows"),
         pytest.param(

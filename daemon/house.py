@@ -92,7 +92,8 @@ async def house(
 async def take_rules(context: Context) -> None:
     """Shops and templates follow the newest good book."""
     own = context.settings.rules_dir / "templates"
-    context.templates = await asyncio.to_thread(mail.load, own if own.is_dir() else None)
+    load_templates = mail.load_tried if own.is_dir() else mail.load
+    context.templates = await asyncio.to_thread(load_templates, own if own.is_dir() else None)
     await open_shops(context)
 
 

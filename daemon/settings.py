@@ -151,9 +151,8 @@ def _value(name: str, value: str, mistakes: list[str]) -> tuple[str, str]:
         except OSError as error:
             mistakes.append(f"{name}: {error.strerror or error}: {value}")
             return "", ""
-    known = [PREFIX + known.upper() for known in Settings.model_fields]
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
-    mistakes.append(f"unknown setting {name}" + (f"; did you mean {near[0]}?" if near else ""))
+    near = difflib.get_close_matches(field, Settings.model_fields, n=1, cutoff=0.7)
+    mistakes.append(f"unknown setting {name}" + (f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""))
     return "", ""
 
 

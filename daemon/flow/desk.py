@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -21,7 +21,7 @@ from daemon.flow import optout
 from daemon.hits import Hit, from_line
 from daemon.journal import Journal, Line
 from daemon.store import events
-from daemon.store.database import PATIENCE, is_transient
+from daemon.store.database import PATIENCE, Connection, is_transient
 from daemon.store.events import Kept, Link
 
 log = structlog.get_logger()
@@ -30,6 +30,8 @@ DEADLINE = 3.0
 """Seconds that a hit waits for the database before it goes to the journal."""
 LOOK_AGAIN = 1.0
 """Seconds between two looks whether the database is back."""
+LAST_LOOK = 10.0
+"""Seconds that an ending process spends on its journal; the rest is for the next one."""
 LINKS = 20_000
 """Links that are remembered for the time when the database is away."""
 OPTOUTS = ("unsubscribed", "resubscribed")
@@ -45,7 +47,7 @@ class Desk:
         self.away = False
         self.links: dict[tuple[int, int, int], Link] = {}
         self._connection: PoolConnectionProxy[Record] | None = None
-        self._written = 0.0
+        self._turn = asyncio.Lock()
         self._speed = 1.0
         self._shop_time: tuple[datetime, float] | None = None
         self._wake = asyncio.Event()
@@ -63,7 +65,9 @@ class Desk:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
-        await self._catch_up()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LOOK):
+                await self._catch_up()
         await self.journal.close()
         await self._let_go()
 
@@ -100,21 +104,27 @@ class Desk:
         return found
 
     async def _write(self, hits: Sequence[Hit]) -> Sequence[Kept]:
-        try:
-            if self._connection is None:
-                self._connection = await self.context.pool.acquire(timeout=PATIENCE)
-            async with asyncio.timeout(DEADLINE):
-                kept = await events.record(self._connection, hits)
-            self._written = monotonic()
-            return kept
-        except BaseException as error:
-            if self._connection is not None and (is_transient(error) or not isinstance(error, Exception)):
-                self._connection.terminate()
-                await self._let_go()
-            raise
+        async with self._line() as db:
+            return await events.record(db, hits)
+
+    @asynccontextmanager
+    async def _line(self) -> AsyncIterator[Connection]:
+        """A connection of our own, from the first hit on: busy workers cannot keep hits waiting, and to give it back
+        after each group would cost a round trip. One user at a time; after a failure the next gets a new one.
+        """
+        async with self._turn:
+            try:
+                if self._connection is None:
+                    self._connection = await self.context.pool.acquire(timeout=PATIENCE)
+                async with asyncio.timeout(DEADLINE):
+                    yield self._connection
+            except BaseException as error:
+                if self._connection is not None and (is_transient(error) or not isinstance(error, Exception)):
+                    self._connection.terminate()
+                    await self._let_go()
+                raise
 
     async def _let_go(self) -> None:
-        """The connection is kept while hits come: to give it back after each group would cost a round trip."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(Exception):  # it may be the broken one
@@ -152,15 +162,13 @@ class Desk:
             if self.away:
                 await asyncio.sleep(LOOK_AGAIN / 4)
             self._wake.clear()
-            if self.batcher.writer is None and monotonic() - self._written > LOOK_AGAIN:
-                await self._let_go()
             await self._catch_up()
 
     async def _catch_up(self) -> None:
         """Is the database there? Then everything from the journal goes into it."""
         try:
-            async with asyncio.timeout(DEADLINE):
-                self._speed = await events.clock_speed(self.context.pool)
+            async with self._line() as db:
+                self._speed = await events.clock_speed(db)
             self.away = False
             metrics.database_away.set(0)
             if done := await self.journal.replay(self._replay):
@@ -175,5 +183,5 @@ class Desk:
                 for hit in hits:
                     await optout.settle(self.context.pool, hit)
             else:
-                async with self.context.pool.acquire(timeout=PATIENCE) as db:
+                async with self._line() as db:
                     await events.record(db, hits, again=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -11,6 +10,7 @@ from decimal import Decimal
 from channels.base import Mail
 from daemon import tokens
 from daemon.context import Context
+from daemon.errors import ConfigurationError
 from daemon.mail import (
     Errand,
     Face,
@@ -25,6 +25,7 @@ from daemon.mail import (
     compose_mail,
     render,
 )
+from daemon.mail.sample import sample
 from daemon.shops.base import Product
 from daemon.store.facts import Case
 from daemon.store.messages import Claim, ToPrepare
@@ -33,7 +34,6 @@ from rules.policy import Policy
 from rules.shops import ShopWords
 
 NO_IMPRINT = ("(The imprint is still missing: see sender in shops.yaml.)",)
-CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,8 @@ def render_step(
     if template is None:
         raise MailError(f"there is no template {step.template_name}")
     shop = context.keeper.book.shops[context.shop_name(shop_id)]
-    rendered = render(template, mail_context(shop, one, case, wares, unsubscribe), tracked)
-    subject = (step.subject or {}).get(rendered.language.split("-")[0]) or (step.subject or {}).get("")
-    return replace(rendered, subject=CONTROLS.sub(" ", subject)[:150]) if subject else rendered
+    values = replace(mail_context(shop, one, case, wares, unsubscribe), subjects=step.subject or {})
+    return render(template, values, tracked)
 
 
 def templates(context: Context) -> Mapping[str, Template]:
@@ -202,3 +201,26 @@ def composed(context: Context, shop_id: int, claim: Claim) -> Mail:
     )
     content = {key: str(value) for key, value in claim.content.items()}
     return compose_mail(content, sender, errand, context.secrets, context.pepper)
+
+
+def sample_mail(context: Context, shop_name: str, template_name: str, locale: str) -> Mail:
+    """A made-up cart in the shop's own looks, marked as a rehearsal, for `send-test`. Raises ConfigurationError."""
+    shop = context.keeper.book.shops[shop_name]
+    template = templates(context).get(template_name)
+    if template is None:
+        raise ConfigurationError(
+            f'there is no template "{template_name}"; there are: {", ".join(sorted(templates(context)))}'
+        )
+    if shop.sender is None:
+        raise ConfigurationError(f'the shop "{shop_name}" has no sender in shops.yaml')
+    shop_id = context.shop_ids[shop_name]
+    unsubscribe = f"{base_url(context)}/u/{token(context, 'unsubscribe', shop_id, 0, rehearsal=True)}"
+    values = replace(
+        sample(locale, rehearsal=True),
+        shop=face(shop),
+        imprint=shop.sender.imprint or NO_IMPRINT,
+        cart_url=shop.cart_page or shop.url,
+        unsubscribe_url=unsubscribe,
+    )
+    content = {**render(template, values).stored(), "unsubscribe": unsubscribe, "policy": "test"}
+    return composed(context, shop_id, Claim(0, 0, 0, 0, template_name, True, content))

@@ -17,7 +17,7 @@ WITH due AS MATERIALIZED (
     SELECT * FROM unnest(:answered_carts::bigint[], :answered_policies::text[], :answers::boolean[]) AS a (cart_id, policy, holds)
 ), known AS (
     SELECT due.*, p.id IS NULL AS nobody, p.email, p.customer_group, p.zone, p.may_be_written_to, p.active_at, p.split_key,
-        last.started_at AS last_started_at, last.ended_at AS last_ended_at, last.state AS last_state, last.cart_id AS last_cart,
+        greatest(last.started_at, p.written_to_elsewhere_at) AS last_started_at, last.ended_at AS last_ended_at, last.state AS last_state, last.cart_id AS last_cart,
         coalesce(own.episode, 0) AS episode, own.started_at AS own_started_at,
         bought.newest AS bought_at, linked.ref IS NOT NULL AS became_order
     FROM due

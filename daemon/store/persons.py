@@ -173,6 +173,13 @@ async def emails(db: Connection, shop_id: int, persons: Sequence[int]) -> dict[i
     return {row["id"]: row["email"] for row in rows}
 
 
+async def written_to_elsewhere(db: Connection, shop_id: int, times: Mapping[bytes, datetime]) -> int:
+    """How many persons have one of these addresses (keyed hashes): their cool-down counts from then."""
+    rows = sorted(times.items())
+    found = await sql.written_to_elsewhere(db, shop_id=shop_id, hmacs=[h for h, _ in rows], times=[t for _, t in rows])
+    return len(found)
+
+
 async def split_keys(db: Connection, shop_id: int, persons: Sequence[int]) -> dict[int, float]:
     """The number that each drew at birth."""
     rows = await sql.split_keys(db, shop_id=shop_id, persons=sorted(set(persons)))

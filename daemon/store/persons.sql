@@ -80,6 +80,12 @@ ORDER BY n.person_id, n.purpose;
 -- name: emails
 SELECT id, email FROM person WHERE shop_id = :shop_id AND id = ANY(:persons::bigint[]) AND email IS NOT NULL ORDER BY id;
 
+-- name: written_to_elsewhere
+UPDATE person p SET written_to_elsewhere_at = greatest(p.written_to_elsewhere_at, n.at)
+FROM unnest(:hmacs::bytea[], :times::timestamptz[]) AS n (hmac, at)
+WHERE p.shop_id = :shop_id AND p.email_hmac = n.hmac AND p.merged_into IS NULL
+RETURNING p.id;
+
 -- name: split_keys
 SELECT id, split_key FROM person WHERE shop_id = :shop_id AND id = ANY(:persons::bigint[]) ORDER BY id;
 

@@ -53,6 +53,8 @@ CREATE TABLE person (
     is_guest         boolean NOT NULL DEFAULT false,
     may_be_written_to boolean NOT NULL DEFAULT true,
     active_at        timestamptz,
+    -- Another system wrote to them then: the cool-down counts from it.
+    written_to_elsewhere_at timestamptz,
     -- Of two descriptions by the shop the newer counts, whatever their order of arrival.
     described_version bigint NOT NULL DEFAULT 0,
     -- Raised by every fact that may change a decision; a message decided on an older number is decided again.

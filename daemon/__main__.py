@@ -1,0 +1,5 @@
+"""`python -m daemon` is `tillbell`."""
+
+from daemon.cli import main
+
+main()

@@ -1,0 +1,92 @@
+"""`tillbell pause`, `resume` and `send-test`: commands that change something."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from channels.base import Message, attempt
+from daemon.cli.desk import ShopName, console, desk, span
+from daemon.cli.exits import FINDINGS, FINE
+from daemon.errors import ConfigurationError
+from daemon.flow.mails import sample_mail
+from daemon.house import house, servers_of
+from daemon.settings import read
+from daemon.store import brake
+from daemon.store.brake import Scope
+
+Policy = Annotated[str | None, Parameter(help="Only this policy.")]
+Step = Annotated[str | None, Parameter(help="Only this step.")]
+Channel = Annotated[str | None, Parameter(help="Only this channel.")]
+For = Annotated[str | None, Parameter(name="--for", help="How long, such as 2h; without it until `resume`.")]
+
+
+async def pause(
+    reason: str,
+    /,
+    *,
+    shop: ShopName = None,
+    policy: Policy = None,
+    step: Step = None,
+    channel: Channel = None,
+    lasting: For = None,
+) -> int:
+    """Stop sending, everywhere, from the next claim on. It is a row in the database and outlives restarts.
+
+    Parameters
+    ----------
+    reason
+        Why, in your words: `status` and `why` show it.
+    """
+    async with desk() as at:
+        until: datetime | None = at.now + span(lasting) if lasting else None
+        ids = at.only(shop)
+        number = await brake.pause(at.pool, list(ids.values()), Scope(policy, step, channel), reason, at.now, until)
+    console().print(
+        f"paused {number} shop{'s' if number != 1 else ''}" + (f" until {until:%Y-%m-%d %H:%M} UTC" if until else "")
+    )
+    return FINE
+
+
+async def resume(*, shop: ShopName = None, policy: Policy = None, step: Step = None, channel: Channel = None) -> int:
+    """Lift pauses: those that name exactly this policy, step or channel, or all of them."""
+    async with desk() as at:
+        number = await brake.resume(at.pool, list(at.only(shop).values()), Scope(policy, step, channel), at.now)
+    console().print(f"lifted {number} pause{'s' if number != 1 else ''}")
+    return FINE if number else FINDINGS
+
+
+async def send_test(
+    address: str,
+    /,
+    *,
+    shop: Annotated[str, Parameter(help="The shop whose sender and looks are used.")],
+    template: Annotated[str, Parameter(help="The template, such as remind.")] = "remind",
+    locale: Annotated[Literal["de", "en"], Parameter(help="The language.")] = "en",
+) -> int:
+    """Send one sample mail through the real relay to ADDRESS, marked as a rehearsal, and print the relay's answer."""
+    chosen = read()
+    async with servers_of(chosen, share=True) as servers, house(chosen, servers.database_url) as context:
+        email = context.channels.get("email")
+        if email is None:
+            raise ConfigurationError("TILLBELL_SMTP_HOST is not set: no e-mail can be sent")
+        if shop not in context.shop_ids:
+            raise ConfigurationError(f'there is no shop "{shop}"; there are: {", ".join(sorted(context.shop_ids))}')
+        mail = sample_mail(context, shop, template, locale)
+        message = Message(context.shop_ids[shop], 0, 0, address, mail)
+
+        async def may_leave(_: Message) -> bool:
+            await asyncio.sleep(0)
+            return True
+
+        outcome = await attempt(email, message, may_leave)
+    if outcome.state == "accepted":
+        console().print(
+            f"accepted by the relay{': ' + outcome.provider_id if outcome.provider_id else ''}", markup=False
+        )
+        return FINE
+    console().print(f"{outcome.state}: {outcome.error} {outcome.code}".rstrip(), markup=False)
+    return FINDINGS

@@ -1,0 +1,93 @@
+"""What commands share: the database beside a daemon that may be running, the shops by name, how figures are printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+from pytimeparse.timeparse import timeparse
+from rich.console import Console
+
+from daemon import logs, settings
+from daemon.errors import ConfigurationError
+from daemon.house import servers_of
+from daemon.migrate import check_schema
+from daemon.settings import Settings
+from daemon.store import clock, shops
+from daemon.store.database import Pool, connect_pool
+
+AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
+ShopName = Annotated[str | None, Parameter(name="--shop", help="Only this shop, by its name in shops.yaml.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A command's view of the database."""
+
+    settings: Settings
+    pool: Pool
+    now: datetime
+    ids: Mapping[str, int]
+
+    def only(self, shop: str | None) -> dict[str, int]:
+        """All shops, or the one named. Raises ConfigurationError for one that is not there."""
+        if shop is None:
+            return dict(self.ids)
+        if shop not in self.ids:
+            raise ConfigurationError(
+                f'there is no shop "{shop}"; there are: {", ".join(sorted(self.ids)) or "none yet"}'
+            )
+        return {shop: self.ids[shop]}
+
+
+@asynccontextmanager
+async def desk() -> AsyncIterator[Desk]:
+    """Works beside a running daemon and without one; embedded servers are shared or started."""
+    chosen = settings.read()
+    logs.set_up(chosen.model_copy(update={"log_level": "warning"}))
+    async with servers_of(chosen, share=True) as servers:
+        pool = await connect_pool(servers.database_url, 2)
+        try:
+            async with pool.acquire() as connection:
+                await check_schema(connection)  # type: ignore[arg-type]  # a pool's connection is one
+            every = await shops.every(pool)
+            yield Desk(chosen, pool, await clock.shop_now(pool), {row.name: row.shop_id for row in every})
+        finally:
+            await pool.close()
+
+
+def console() -> Console:
+    return Console(highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Compact enough to read, plain enough for jq."""
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=_plain)
+    sys.stdout.write("\n")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, (bytes, memoryview)):
+        return bytes(value).hex()
+    return list(value) if isinstance(value, (set, frozenset, tuple)) else str(value)
+
+
+def span(text: str) -> timedelta:
+    """`2h`, `3d`; a number without a unit is refused."""
+    seconds = timeparse(text)
+    if seconds is None or seconds <= 0 or text.strip().isdigit():
+        raise ConfigurationError(f'"{text}" is no span of time; write it with its unit, such as 90s, 2h or 3d')
+    return timedelta(seconds=seconds)

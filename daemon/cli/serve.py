@@ -1,0 +1,136 @@
+"""`tillbell run` and what belongs around it: migrate, dump, load, check, settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import uvloop
+from cyclopts import Parameter
+from rich.table import Table
+
+from daemon import logs, mail
+from daemon import run as process
+from daemon import settings as setting
+from daemon.book import load as load_book
+from daemon.cli.desk import AsJson, console, print_json
+from daemon.cli.exits import FINDINGS, FINE
+from daemon.embedded import dump as dumping
+from daemon.house import house, open_channels, servers_of
+from daemon.migrate import migrate as apply
+from daemon.settings import PREFIX, Settings
+from daemon.shops import discover
+from daemon.store import clock
+
+Part = Annotated[
+    Literal["all", "web", "worker"], Parameter(help="Only this part: web answers and takes in, worker does the work.")
+]
+
+
+def run(*, only: Part = "all") -> int:
+    """Run the daemon until SIGTERM or Ctrl-C: web, worker and bell in one process, or one part of them."""
+    chosen = setting.read()
+    logs.set_up(chosen)
+    uvloop.run(process.run(chosen, only))
+    return FINE
+
+
+async def migrate() -> int:
+    """Bring the database to the schema of this version. Any number may do so at once."""
+    chosen = setting.read()
+    logs.set_up(chosen)
+    async with servers_of(chosen, share=True) as servers:
+        for name in await apply(servers.database_url):
+            console().print(f"applied {name}")
+    return FINE
+
+
+async def dump(file: Path, /) -> int:
+    """Write the whole database to FILE, for another major version of PostgreSQL or another machine."""
+    chosen = setting.read()
+    async with servers_of(chosen, share=True) as servers:
+        size = await dumping.dump(servers.database_url, file)
+    console().print(f"wrote {file}: {size:,} bytes. The keys of the data folder are not in it: keep them with it.")
+    return FINE
+
+
+async def load(file: Path, /) -> int:
+    """Read FILE, written by `tillbell dump`, into an empty database."""
+    chosen = setting.read()
+    async with servers_of(chosen, share=True) as servers:
+        await dumping.load(servers.database_url, file)
+    console().print(f"read {file}")
+    return FINE
+
+
+async def check(*, as_json: AsJson = False) -> int:
+    """Check settings, rules, templates, shops and channels, as far as they can be checked without sending anything."""
+    findings: list[str] = []
+    chosen = setting.read()
+    logs.set_up(chosen.model_copy(update={"log_level": "error"}))
+    findings += _rules(chosen)
+    if not findings:
+        findings += await _shops(chosen)
+    findings += _surroundings(chosen)
+    if as_json:
+        print_json({"findings": findings})
+    else:
+        for finding in findings:
+            console().print(finding, markup=False)
+        if not findings:
+            console().print("all is well")
+    return FINDINGS if findings else FINE
+
+
+def _rules(chosen: Settings) -> list[str]:
+    book = load_book(chosen.rules_dir, os.environ, discover())
+    findings = [str(mistake) for mistake in book.mistakes]
+    own = chosen.rules_dir / "templates"
+    try:
+        mail.load(own if own.is_dir() else None)
+    except mail.TemplateError as error:
+        findings.append(str(error))
+    return findings
+
+
+async def _shops(chosen: Settings) -> list[str]:
+    async with servers_of(chosen, share=True) as servers, house(chosen, servers.database_url) as context:
+        now = await clock.shop_now(context.pool)
+        findings: list[str] = []
+        for name, shop in context.shops.items():
+            health = await shop.health(now)
+            if not health.reachable:
+                findings.append(f"shop {name}: cannot be reached")
+            findings += [f"shop {name}: {finding}" for finding in health.findings]
+        return findings
+
+
+def _surroundings(chosen: Settings) -> list[str]:
+    findings = []
+    if not chosen.smtp_host:
+        findings.append("TILLBELL_SMTP_HOST is not set: no e-mail can be sent")
+    else:
+        open_channels(chosen)
+    if not chosen.public_base_url:
+        findings.append("TILLBELL_PUBLIC_BASE_URL is not set: links in mails would lead to this machine only")
+    elif not chosen.public_base_url.startswith("https://"):
+        findings.append("TILLBELL_PUBLIC_BASE_URL is not https: mailbox providers will not offer one-click unsubscribe")
+    return findings
+
+
+def settings(*, as_json: AsJson = False) -> int:
+    """Print every setting, its value and what it does. Secrets are masked."""
+    chosen = setting.read()
+    rows = [
+        (f"{PREFIX}{name.upper()}", str(getattr(chosen, name)), str(field.description))
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        print_json({name: value for name, value, _ in rows})
+        return FINE
+    table = Table("setting", "value", "what it does", box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+    return FINE

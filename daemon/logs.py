@@ -1,0 +1,61 @@
+"""Logs are sentences with fields: one line a step, ids only. Addresses and tokens are taken out at the last door."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from daemon.settings import Settings
+
+ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{40}(?![A-Za-z0-9_-])|\bb\+[a-z2-7]{48}\b")
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def set_up(settings: Settings) -> None:
+    """Once per process, to standard error. Other libraries' loggers speak from warnings on: some tell too much."""
+    level = LEVELS[settings.log_level]
+    pretty = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    last = [structlog.dev.ConsoleRenderer()] if pretty else [structlog.processors.JSONRenderer()]
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+        redact,
+    ]
+    structlog.configure(
+        processors=[*shared, *last],  # type: ignore[list-item]  # its renderers are typed more narrowly
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],  # type: ignore[list-item]
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
+
+
+def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """No address and no token leaves in a log line, whoever wrote it."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = clean(value)
+    return event
+
+
+def clean(text: str) -> str:
+    """The text without what may be an e-mail address or one of our tokens."""
+    return TOKEN.sub("[token]", ADDRESS.sub("[address]", text))

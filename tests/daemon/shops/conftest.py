@@ -9,7 +9,7 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +22,8 @@ STAGES = Path(__file__).with_name("stages")
 @dataclass(frozen=True, slots=True)
 class MariaDb:
     folder: Path
+    databases: dict[str, str] = field(default_factory=dict)
+    """Pretend shops' databases that are clean, to be used again: making one takes a second."""
 
     @property
     def socket(self) -> str:
@@ -110,7 +112,7 @@ async def pretend(mariadb: MariaDb) -> AsyncIterator[Callable[..., Awaitable[Any
     async with AsyncExitStack() as stack:
 
         async def make(dialect: str, prefix: str = "") -> Any:
-            return await stack.enter_async_context(module.Pretend(mariadb.socket, dialect, prefix))
+            return await stack.enter_async_context(module.Pretend(mariadb, dialect, prefix))
 
         yield make
 

@@ -224,6 +224,7 @@ async def _(shop: Any, make: Make) -> None:
 @trap("latin1 umlauts")
 async def _(shop: Any, make: Make) -> None:
     """Kept as latin1, each a byte, whatever the tables around are; read as themselves."""
+    shop.is_spoiled = True
     for table in ("customers", "products_description", "orders"):
         await shop.run(f"ALTER TABLE {table} CONVERT TO CHARACTER SET latin1")
     kettle = await shop.product("Größe für Käßmann")
@@ -545,6 +546,7 @@ async def _(shop: Any, make: Make) -> None:
     assert (await connector.health(now)).findings == ()
     for statement in ("SELECT customers_password FROM customers", "DELETE FROM customers_basket"):
         assert await connector.db.probe(statement) in (1142, 1143)
+    shop.is_spoiled = True
     await shop.run(f"REVOKE SELECT (products_price) ON {shop.database}.products FROM {shop.account}@localhost")
     await shop.run(
         f"REVOKE SELECT (customer_id, time_last_click) ON {shop.database}.whos_online FROM {shop.account}@localhost"

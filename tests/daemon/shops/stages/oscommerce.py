@@ -1,6 +1,5 @@
 """A pretend osCommerce-family shop on a real MariaDB: writes what the shop itself would write."""
 
-import itertools
 import re
 import warnings
 from collections.abc import AsyncIterator
@@ -23,7 +22,6 @@ NOW = datetime(2026, 10, 17, 10, 0, tzinfo=UTC)
 PHP = ZoneInfo("Europe/Berlin")
 SERVER = ZoneInfo("America/New_York")
 PASSWORD = "hunter2-of-the-shop"
-NUMBERS = itertools.count(1)
 STATUSES = {
     1: ("Pending", "Offen"),
     2: ("Processing", "In Bearbeitung"),
@@ -37,12 +35,16 @@ STATUSES = {
 class Pretend:
     """One shop in a database of its own. Times are aware; they are written in whichever zone the shop would."""
 
-    def __init__(self, socket: str, dialect: str, prefix: str = "") -> None:
-        self.socket = socket
+    def __init__(self, server: Any, dialect: str, prefix: str = "") -> None:
+        self.server = server
+        self.socket = server.socket
         self.dialect = DIALECTS[dialect]
         self.prefix = prefix
-        self.database = f"shop_{next(NUMBERS)}"
+        self.database = f"{prefix}{dialect}"
         self.account = f"till_{self.database}"
+        self.written: set[str] = set()
+        self.is_spoiled = False
+        """True where more than rows was changed: nobody else gets this database."""
         self.shops: list[Any] = []
         self.columns: dict[str, set[str]] = {}
 
@@ -51,25 +53,36 @@ class Pretend:
             unix_socket=self.socket, user="root", charset="utf8mb4", autocommit=True,
             init_command="SET time_zone = '+00:00', sql_mode = ''",
         )  # fmt: skip
+        if self.database not in self.server.databases:
+            await self.build()
+        self.server.databases.pop(self.database, None)
+        await self.run(f"USE {self.database}")
+        for table, column in await self.run(
+            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
+        ):
+            self.columns.setdefault(table.removeprefix(self.prefix), set()).add(column)
+        await self.furnish()
+        return self
+
+    async def build(self) -> None:
         await self.run(f"CREATE DATABASE {self.database}")
         await self.run(f"USE {self.database}")
         schema = (SCHEMAS / f"{self.dialect.name}.sql").read_text()
         for statement in re.sub(r"\{(\w+)\}", lambda found: f"`{self.prefix}{found[1]}`", schema).split(";\n"):
             if statement.strip():
                 await self.run(statement)
-        for table, column in await self.run(
-            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE()"
-        ):
-            self.columns.setdefault(table.removeprefix(self.prefix), set()).add(column)
-        await self.furnish()
         await self.allow()
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         for shop in self.shops:
             await shop.close()
-        await self.run(f"DROP DATABASE {self.database}")
-        await self.run(f"DROP USER {self.account}@localhost")
+        if self.is_spoiled:
+            await self.run(f"DROP DATABASE {self.database}")
+            await self.run(f"DROP USER {self.account}@localhost")
+        else:
+            for table in sorted(self.written):
+                await self.run(f"DELETE FROM `{self.prefix}{table}`")
+            self.server.databases[self.database] = self.dialect.name
         await self.db.ensure_closed()
 
     async def run(self, statement: str, *values: Any) -> Any:
@@ -82,6 +95,7 @@ class Pretend:
 
     async def put(self, table: str, **row: Any) -> int:
         """A row, of the columns that this shop has."""
+        self.written.add(table)
         kept = {column: value for column, value in row.items() if column in self.columns[table]}
         names, marks = ", ".join(kept), ", ".join(["%s"] * len(kept))
         return int(await self.run(f"INSERT INTO `{self.prefix}{table}` ({names}) VALUES ({marks})", *kept.values()))
@@ -239,5 +253,5 @@ class Stage:
 
 @asynccontextmanager
 async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
-    async with Pretend(request.getfixturevalue("mariadb").socket, "modified") as shop:
+    async with Pretend(request.getfixturevalue("mariadb"), "modified") as shop:
         yield Stage(shop)

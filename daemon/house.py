@@ -56,9 +56,7 @@ def data_dir(settings: Settings) -> Path:
 
 
 @asynccontextmanager
-async def house(
-    settings: Settings, database_url: str, *, upgrade: bool = True, chance: Callable[[str], float] | None = None
-) -> AsyncIterator[Context]:
+async def house(settings: Settings, database_url: str, *, upgrade: bool = True) -> AsyncIterator[Context]:
     """A context with all its parts, for a process that acts. Raises ConfigurationError with one line a mistake."""
     if upgrade:
         for name in await migrate(database_url):
@@ -78,8 +76,8 @@ async def house(
             process=f"{platform.node()[:40]}.{os.getpid()}.{secrets.token_hex(3)}",
             channels=open_channels(settings),
         )
-        if chance is not None:
-            context.chance = chance
+        if settings.seed and settings.clock == "stepped":
+            context.chance = seeded(settings.seed)
         await take_rules(context)
         try:
             yield context
@@ -154,6 +152,16 @@ async def pepper_of(settings: Settings, pool: Pool) -> bytes:
             "hint: bring back TILLBELL_PEPPER, or the file keys/pepper of the old data folder"
         )
     return pepper
+
+
+def seeded(seed: str) -> Callable[[str], float]:
+    """For the demo: the number that a person draws depends on the seed and on who they are, on nothing else."""
+
+    def draw(birth: str) -> float:
+        digest = hashlib.blake2b(f"{seed}:{birth}".encode(), digest_size=8).digest()
+        return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+    return draw
 
 
 def own_version() -> str:

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from daemon import settings
 from daemon.book import Book, load
+from daemon.cli.exits import CONFIGURATION, FINDINGS, FINE, USAGE
 from daemon.errors import ConfigurationError
 from daemon.shops import discover
 from rules.enrolment import would_start
@@ -27,8 +28,6 @@ from rules.ladder import decide
 from rules.policy import Policy
 from rules.reader import shown
 from rules.situation import Situation, instant, read_situation
-
-FINE, FINDINGS, USAGE, CONFIGURATION = 0, 1, 2, 78
 
 app = App(name="rules", help="Check, show and try the rule files.")
 Folder = Annotated[

@@ -48,8 +48,8 @@ class OsCommerce(Shop):
 
     @property
     def cart_page(self) -> str:
-        """Address of the shop's basket; logging in there brings it back."""
-        return self.config.url + (self.config.cart_page or self.dialect.cart_page).removeprefix(self.config.url)
+        """Address of the basket as shipped; whoever logs in there has the basket back."""
+        return self.config.url + self.dialect.cart_page
 
     def capabilities(self) -> frozenset[Capability]:
         found = {

@@ -36,7 +36,6 @@ class Config(ShopConfig):
     url: str = Field(
         description="The shop's address with its folder, as in https://shop.example/.", pattern=r"^https?://\S+$"
     )
-    cart_page: str = Field("", description="The basket's page, if it is not where the shop shipped it.")
     order_status: dict[int | str, Standing] = Field(
         default_factory=dict, description="What a status means, by its number or name, where we guess wrong."
     )

@@ -28,7 +28,7 @@ from daemon.embedded.process import free_port
 HOME = ZoneInfo("Europe/Berlin")
 OPENS_AT = 8
 """Hour of the Monday on which the story begins."""
-POLL_EVERY = "15m"
+POLL_EVERY = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def _daemon(plot: Plot, folder: Path, shop: PretendShop, mailbox: Mailbox, liste
         "TILLBELL_PEPPER": secrets.token_hex(32),
     }
     shop.hook = Hook(f"http://127.0.0.1:{ports[0]}/hooks/shop/{rulebook.NAME}", key)
-    environment = settings(folder, ports, mailbox.port, plot.seed, POLL_EVERY, extra)
+    environment = settings(folder, ports, mailbox.port, plot.seed, f"{POLL_EVERY // timedelta(minutes=1)}m", extra)
     return Daemon(environment, f"http://127.0.0.1:{ports[1]}", folder / "daemon.log", listener)
 
 

@@ -29,6 +29,7 @@ from daemon.demo.shoppers import (
 )
 
 Do = Callable[["Life"], Awaitable[None]]
+MINUTE = timedelta(minutes=1)
 LINES = 200
 """Sentences that are kept to be shown."""
 
@@ -44,7 +45,7 @@ class Line:
 
 @dataclass(slots=True)
 class Life:
-    """One shopper with all that became of them. `deeds` are (minutes since the start, what)."""
+    """One shopper with all that became of them. `deeds` are (minutes since the start, what they did)."""
 
     who: Shopper
     patron: Patron
@@ -66,6 +67,8 @@ class Town:
         self.start = start
         self.now = start
         self.tally: Counter[str] = Counter()
+        self.prompted = 0
+        """Of those who bought: who had followed a link of a mail before."""
         self.lines: deque[Line] = deque(maxlen=LINES)
         self.lives = {who.email: Life(who, self._introduced(who)) for who in people}
         self._plan: list[tuple[datetime, int, int, Life, Do]] = []
@@ -155,8 +158,9 @@ class Town:
     async def _buys(self, life: Life) -> None:
         if life.cart is not None and not life.cart.ended:
             await self.shop.buys(life.cart)
-            prompted = "after a mail" if "clicked" in {word for _, word in life.deeds} else "unprompted"
-            self.tell(life, "bought", f"{life.name} buys, {prompted}")
+            prompted = "clicked" in {word for _, word in life.deeds}
+            self.prompted += prompted
+            self.tell(life, "bought", f"{life.name} buys, {'after a mail' if prompted else 'unprompted'}")
 
     async def _changes(self, life: Life) -> None:
         if life.cart is not None and not life.cart.ended:
@@ -249,7 +253,7 @@ class Town:
 
     def tell(self, life: Life, word: str, text: str) -> None:
         self.tally[word] += 1
-        life.deeds.append((round((self.now - self.start) / GRID), word))
+        life.deeds.append((round((self.now - self.start) / MINUTE), word))
         self.lines.append(Line(self.now, word, text))
 
     def _later(self, life: Life, after: timedelta, do: Do) -> None:

@@ -67,6 +67,11 @@ def test_long_link_in_a_header_is_never_encoded(length):
     assert f"\r\nList-Unsubscribe: {value}\r\n".encode() in octets
 
 
+def test_mail_may_say_its_language():
+    octets = compose(mail(headers=(("Content-Language", "de"),)), ADA, AT)
+    assert octets.partition(b"\r\n\r\n")[0].count(b"\r\nContent-Language: de") == 1
+
+
 def test_lines_are_short_and_plain():
     many = (("X-Words", "word " * 60 + "end"), ("X-Umlaut", "Größe " * 40))
     octets = compose(mail(subject="Größenverstellbares Rad " * 9, html="<p>" + "ü" * 5000, headers=many), ADA, AT)

@@ -51,21 +51,29 @@ def compose(mail: Mail, to: Address, date: datetime) -> bytes:
 
     The same mail, recipient and date give the same octets. Raises `BadContent`.
     """
-    message = EmailMessage(policy=POLICY)
-    for name, value in fields(mail, to, date):
+    message = built(mail)
+    structure = message.items()
+    for name, _ in structure:
+        del message[name]  # comes back last: the library would move our own Content-Language into the first part
+    for name, value in [*fields(mail, to, date), ("MIME-Version", "1.0"), *structure]:
         if CONTROL.search(value):
             raise BadContent(f"header {name} has a control character")
         message[name] = value
-    message["MIME-Version"] = "1.0"
+    return message.as_bytes()
+
+
+def built(mail: Mail) -> EmailMessage:
+    """Text and HTML as alternatives, with only the header fields that hold them together."""
+    message = EmailMessage(policy=POLICY)
     try:
         message.set_content(mail.text, cte="quoted-printable")
         message.add_alternative(mail.html, subtype="html", cte="quoted-printable")
     except UnicodeError:
         raise BadContent("the text has a character that UTF-8 cannot say") from None
     message.set_boundary(boundary(mail))
-    for part in message.iter_parts():
-        del part["MIME-Version"]  # belongs on top only
-    return message.as_bytes()
+    for part in (message, *message.iter_parts()):
+        del part["MIME-Version"]  # belongs on top only, once
+    return message
 
 
 def fields(mail: Mail, to: Address, date: datetime) -> list[tuple[str, str]]:

@@ -135,6 +135,12 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
             await shop.close()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "mariadb" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.mariadb)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What each dialect was tried on, from this very run."""
     cells: dict[str, dict[str, str]] = {}

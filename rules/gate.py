@@ -38,6 +38,7 @@ def _bar(policy: Policy, planned: Planned, facts: Facts) -> Bar | None:
         or _removed(policy, planned)
         or questions.never_written_to(policy, facts)
         or questions.unreachable(facts, planned.channel)
+        or _unwanted(policy, planned, facts)
     )
 
 
@@ -45,6 +46,12 @@ def _removed(policy: Policy, planned: Planned) -> Bar | None:
     if any(step.name == planned.step for step in policy.ladder):
         return None
     return Bar("rule_removed", f"the newest rules no longer have {planned.step}")
+
+
+def _unwanted(policy: Policy, planned: Planned, facts: Facts) -> Bar | None:
+    """What has come about since it was decided: a mail opened at 22:00 stops the text that was put off to 9:00."""
+    step = next(step for step in policy.ladder if step.name == planned.step)
+    return questions.unless(step, facts)[0] or questions.only_if(step, facts)[0]
 
 
 def _hold(policy: Policy, planned: Planned, facts: Facts, now: datetime) -> Hold | None:

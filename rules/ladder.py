@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from rules import questions
-from rules.conditions import holds
 from rules.facts import DONE, OPEN, Basis, Facts, Question, Send, Stop, Verdict, Wait
 from rules.policy import Policy, Step
 from rules.questions import Bar, Hold
@@ -161,18 +160,12 @@ def _left_out(case: Case, step: Step, last: datetime) -> Bar | None:
 
 
 def _unless(case: Case, step: Step) -> Bar | None:
-    said, bar = "fine", None
-    if step.unless is not None:
-        answer = holds(step.unless, case.facts.cart, case.facts.person, case.facts.taken, every=False)
-        said, bar = answer.because, Bar("unless", answer.because) if answer.holds else None
+    bar, said = questions.unless(step, case.facts)
     return case.ask("is there a reason to leave it out?", bar, "unless", step, said)
 
 
 def _only_if(case: Case, step: Step) -> Bar | None:
-    said, bar = "fine", None
-    if step.only_if is not None:
-        answer = holds(step.only_if, case.facts.cart, case.facts.person, case.facts.taken)
-        said, bar = answer.because, None if answer.holds else Bar("only_if", answer.because)
+    bar, said = questions.only_if(step, case.facts)
     return case.ask("is its condition met?", bar, "only_if", step, said)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from rules import caps, hours, law
+from rules.conditions import holds
 from rules.facts import Basis, Facts
 from rules.policy import Policy, Step
 from rules.values import spoken
@@ -143,6 +144,22 @@ def unreachable(facts: Facts, channel: str) -> Bar | None:
     if facts.person.suppressed & {channel, "any"}:
         return Bar("suppressed", f"the address is on the list of those not written to by {channel}")
     return None
+
+
+def unless(step: Step, facts: Facts) -> tuple[Bar | None, str]:
+    """What leaves the step out, if it has come about; and what was found."""
+    if step.unless is None:
+        return None, "fine"
+    answer = holds(step.unless, facts.cart, facts.person, facts.taken, every=False)
+    return Bar("unless", answer.because) if answer.holds else None, answer.because
+
+
+def only_if(step: Step, facts: Facts) -> tuple[Bar | None, str]:
+    """That the step's condition is not met, if so; and what was found."""
+    if step.only_if is None:
+        return None, "fine"
+    answer = holds(step.only_if, facts.cart, facts.person, facts.taken)
+    return None if answer.holds else Bar("only_if", answer.because), answer.because
 
 
 def ground(policy: Policy, facts: Facts, channel: str) -> Basis | Bar:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from rules.facts import Bought, Cart, Consent, Counted, Facts, Go, Person, Planned, Send
+from rules.facts import Bought, Cart, Consent, Counted, Facts, Go, Person, Planned, Send, Taken
 from rules.gate import passage
 from rules.ladder import decide
 from rules.policy import Policy
@@ -100,3 +100,36 @@ def test_a_deferral_ends_after_the_night():
 
 def test_what_the_ladder_sends_the_gate_lets_go():
     assert isinstance(passage(POLICY, PLANNED, FACTS, NOW), Go)
+
+
+@pytest.mark.parametrize(
+    ("words", "reactions", "expected"),
+    [
+        pytest.param({"unless": {"remind": ["opened"]}}, set(), "go", id="nobody opened the first"),
+        pytest.param({"unless": {"remind": ["opened"]}}, {"opened"}, "cancel unless", id="opened in the night"),
+        pytest.param({"only_if": {"remind": ["opened"]}}, {"opened"}, "go", id="opened, as the step wants"),
+        pytest.param(
+            {"only_if": {"remind": ["opened"]}}, set(), "cancel only_if", id="taken for a person's, and it was none"
+        ),
+        pytest.param(
+            {"only_if": {"cart": {"total_at_least": "80 EUR"}}}, set(), "cancel only_if", id="the cart shrank"
+        ),
+    ],
+)
+def test_what_a_step_waits_for_is_asked_again(words, reactions, expected):
+    """Put off at 22:00, asked again at 9:00: what came about in between counts."""
+    policy = Policy.model_validate(
+        {
+            "name": "main",
+            "legal": "de",
+            "starts": {"rests_for": "45m"},
+            "steps": [
+                {"name": "remind", "send": "email", "after": "1h"},
+                {"name": "doubts", "send": "email", "after": "13h", **words},
+            ],
+        }
+    )
+    first = Taken("remind", "email", "accepted", NOW, frozenset(reactions))
+    deferred = Planned("doubts", "email", at(40), PLANNED.basis, deferrals=1)
+    known = replace(FACTS, taken=(first,))
+    assert told(passage(policy, deferred, known, at(24))) == expected

@@ -1,0 +1,1 @@
+"""The performance goals, measured on the product's own code: `make bench`."""

@@ -71,9 +71,9 @@ async def due(db: Connection | Pool, shops: Sequence[int], now: datetime) -> lis
     return [(row["name"], row["shop_id"]) for row in await sql.due(db, shops=sorted(shops), now=now)]
 
 
-async def next_instant(db: Connection | Pool, shops: Sequence[int]) -> datetime | None:
+async def next_instant(db: Connection | Pool, shops: Sequence[int], now: datetime) -> datetime | None:
     """When something is due next, shop time; None: never, as things stand."""
-    return cast("datetime | None", await sql.next_instant(db, shops=sorted(shops)))
+    return cast("datetime | None", await sql.next_instant(db, shops=sorted(shops), now=now))
 
 
 async def busy(db: Connection | Pool, shops: Sequence[int]) -> bool:

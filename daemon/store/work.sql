@@ -4,9 +4,9 @@ SELECT :shop_id, n.name, :now FROM unnest(:names::text[]) AS n (name)
 ON CONFLICT DO NOTHING;
 
 -- name: take^
--- Single-flight: the row is ours until the lease is over, unless somebody else has it.
+-- Single-flight: the row is ours until the lease is over, unless somebody else has it. Who has it may renew it.
 UPDATE work SET holder = :holder, lease_until_real = clock_timestamp() + :lease
-WHERE shop_id = :shop_id AND name = :name AND (holder IS NULL OR lease_until_real < clock_timestamp())
+WHERE shop_id = :shop_id AND name = :name AND (holder IS NULL OR holder = :holder OR lease_until_real < clock_timestamp())
 RETURNING state, due_at, failures, last_good_at;
 
 -- name: give_back!
@@ -33,7 +33,8 @@ SELECT pg_advisory_xact_lock(hashtextextended('tillbell keep', :shop_id));
 SELECT s.shop_id, d.name FROM unnest(:shops::bigint[]) AS s (shop_id)
 CROSS JOIN LATERAL (
     SELECT w.name FROM work w
-    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'sweep') AND w.due_at <= :now AND w.holder IS NULL
+    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'sweep') AND w.due_at <= :now
+        AND (w.holder IS NULL OR w.lease_until_real < clock_timestamp())
     UNION ALL SELECT 'inbox' WHERE EXISTS (
         SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting')
     UNION ALL SELECT 'enrol' WHERE EXISTS (
@@ -46,25 +47,27 @@ CROSS JOIN LATERAL (
         SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now)
     UNION ALL SELECT 'deliver' WHERE EXISTS (
         SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
-            AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp()))
+            AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp())
+            AND NOT EXISTS (SELECT FROM channel_rest z
+                WHERE z.shop_id = m.shop_id AND z.channel = m.channel AND z.until_real > clock_timestamp()))
 ) AS d
 WHERE NOT EXISTS (
     SELECT FROM work r WHERE r.shop_id = s.shop_id AND r.name = d.name AND r.rest_until_real > clock_timestamp());
 
 -- name: next_instant$
--- The earliest shop time at which something of these shops is due.
+-- The earliest shop time after now at which something of these shops is due.
 SELECT min(t) FROM unnest(:shops::bigint[]) AS s (shop_id)
 CROSS JOIN LATERAL (
-    SELECT min(w.due_at) AS t FROM work w WHERE w.shop_id = s.shop_id AND w.name = 'poll'
-    UNION ALL SELECT min(c.look_at) FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at IS NOT NULL
-    UNION ALL SELECT min(r.wake_at) FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at IS NOT NULL
+    SELECT min(w.due_at) AS t FROM work w WHERE w.shop_id = s.shop_id AND w.name = 'poll' AND w.due_at > :now
+    UNION ALL SELECT min(c.look_at) FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at > :now
+    UNION ALL SELECT min(r.wake_at) FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at > :now
     UNION ALL SELECT min(m.not_before) FROM message m
-        WHERE m.shop_id = s.shop_id AND m.state IN ('planned', 'prepared', 'retry_wait')
+        WHERE m.shop_id = s.shop_id AND m.state IN ('planned', 'prepared', 'retry_wait') AND m.not_before > :now
 ) AS d;
 
 -- name: busy$
 -- Whether anything of these shops is being done right now.
-SELECT EXISTS (SELECT FROM work WHERE shop_id = ANY(:shops::bigint[]) AND holder IS NOT NULL)
+SELECT EXISTS (SELECT FROM work WHERE shop_id = ANY(:shops::bigint[]) AND lease_until_real > clock_timestamp())
     OR EXISTS (SELECT FROM message WHERE shop_id = ANY(:shops::bigint[]) AND state = 'sending');
 
 -- name: status

@@ -64,7 +64,7 @@ async def is_finished(context: Context) -> bool:
 
 async def _answer(context: Context, finished: bool) -> web.Response:
     now = await clock.shop_now(context.pool)
-    following = await work.next_instant(context.pool, sorted(context.shop_ids.values()))
+    following = await work.next_instant(context.pool, sorted(context.shop_ids.values()), now)
     return web.json_response(
         {"now": now.isoformat(), "finished": finished, "next": following.isoformat() if following else None},
         headers=SAFE,

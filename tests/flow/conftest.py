@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email import message_from_bytes, policy
@@ -23,7 +23,19 @@ from daemon.context import Context
 from daemon.house import house
 from daemon.run import running
 from daemon.settings import Settings
-from daemon.shops.base import CartSnapshot, Customer, Line, OrderSnapshot
+from daemon.shops.base import (
+    Capability,
+    CartBatch,
+    CartSnapshot,
+    ConsentHint,
+    Customer,
+    Line,
+    OrderBatch,
+    OrderSnapshot,
+    Product,
+    Shop,
+    ShopUnavailable,
+)
 from daemon.store import books, clock
 from daemon.web.clock import is_finished
 
@@ -80,6 +92,61 @@ class Letters:
         return [mail for to, mail in self.taken if to == address]
 
 
+class Scripted(Shop):
+    """A shop that shows what the test put into it. `silent` for one that does not answer."""
+
+    name = "scripted"
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.shows: dict[str, CartSnapshot] = {}
+        self.has_sold: list[OrderSnapshot] = []
+        self.sells: dict[str, Product] | None = None
+        self.silent = False
+        self.asked_for_orders = 0
+
+    def capabilities(self) -> frozenset[Capability]:
+        able = {Capability.CARTS_SNAPSHOT, Capability.FIND_ORDERS}
+        return frozenset(able | ({Capability.PRODUCTS} if self.sells is not None else set()))
+
+    async def carts(self, cursor: str, limit: int, now: datetime) -> CartBatch:
+        if self.silent:
+            raise ShopUnavailable("no answer")
+        return CartBatch(tuple(self.shows.values()), is_full_snapshot=True)
+
+    async def orders(self, cursor: str, limit: int, now: datetime) -> OrderBatch:
+        if self.silent:
+            raise ShopUnavailable("no answer")
+        return OrderBatch(tuple(self.has_sold))
+
+    async def find_orders(self, refs: Any, emails: Any, since: datetime) -> list[OrderSnapshot]:
+        self.asked_for_orders += 1
+        if self.silent:
+            raise ShopUnavailable("no answer")
+        return [one for one in self.has_sold if one.customer_ref in refs or one.email.lower() in emails]
+
+    async def products(self, refs: Any, locale: str) -> dict[str, Product]:
+        return {ref: (self.sells or {})[ref] for ref in refs if ref in (self.sells or {})}
+
+
+def basket(ref: str, customer: Customer, *products: str, price: str = "49.90", **more: Any) -> CartSnapshot:
+    """A cart as a shop shows it; without `source_updated_at` the shop does not tell when it changed."""
+    lines = tuple(
+        Line(name, name, f"Schuh {name}", Decimal(1), Decimal(price), product_url=f"https://shop.example/p/{name}")
+        for name in products
+    )
+    if "source_updated_at" in more:
+        more["time_precision"] = "second"
+    return CartSnapshot(ref, customer, lines, "EUR", Decimal(price) * len(lines), **more)
+
+
+def buyer(ref: str, **more: Any) -> Customer:
+    """A customer with every consent that a mail needs."""
+    told = [("email_mkt", "track_open", "track_click")[number] for number in range(3)]
+    consents = tuple(ConsentHint(purpose, "confirmed", None, "newsletter", "double opt-in") for purpose in told)  # type: ignore[arg-type]
+    return Customer(**{"ref": ref, "email": f"{ref}@example.org", "consents": consents, **more})
+
+
 @dataclass
 class Town:
     """One shop with a daemon that runs for real. Time stands still until `passes` moves it."""
@@ -88,7 +155,6 @@ class Town:
     letters: Letters
     public: str
     http: aiohttp.ClientSession
-    carts: dict[str, CartSnapshot] = field(default_factory=dict)
 
     @property
     def shop_id(self) -> int:
@@ -109,8 +175,8 @@ class Town:
 
         end = await self.now() + timedelta(**span)
         await self.settles()
-        while (at := await work.next_instant(self.context.pool, [self.shop_id])) is not None and at < end:
-            await self._jump(max(at, await self.now()))
+        while (at := await work.next_instant(self.context.pool, [self.shop_id], await self.now())) and at < end:
+            await self._jump(at)
         await self._jump(end)
 
     async def _jump(self, to: datetime) -> None:
@@ -132,20 +198,7 @@ class Town:
         from daemon.store.database import again
 
         now = await self.now()
-        lines = tuple(
-            Line(name, name, f"Schuh {name}", Decimal(1), Decimal(price), product_url=f"https://shop.example/p/{name}")
-            for name in products
-        )
-        snapshot = CartSnapshot(
-            ref,
-            customer,
-            lines,
-            "EUR",
-            Decimal(price) * len(lines),
-            source_updated_at=now,
-            time_precision="second",
-        )
-        self.carts[ref] = snapshot
+        snapshot = basket(ref, customer, *products, price=price, source_updated_at=now)
 
         async def body(db: Any) -> int:
             await work.serialise(db, self.shop_id)
@@ -174,6 +227,18 @@ class Town:
         await again(self.context.pool, body)
         await self.settles()
 
+    async def polls(self) -> Scripted:
+        """From now on the shop is one that is looked at, every ten minutes."""
+        shop = Scripted(self.context.keeper.book.configs["main"])
+        self.context.shops["main"] = shop
+        await self.context.pool.execute("UPDATE work SET due_at = $1 WHERE name = 'poll'", await self.now())
+        return shop
+
+    async def ends(self) -> dict[str, int]:
+        """How many recoveries ended for which reason; those that are open under `open`."""
+        rows = await self.fetch("SELECT coalesce(end_reason, 'open') AS word, count(*) AS n FROM recovery GROUP BY 1")
+        return {row["word"]: row["n"] for row in rows}
+
     async def because(self) -> list[str]:
         rows = await self.fetch("SELECT because FROM decision ORDER BY id")
         return [row["because"] for row in rows]
@@ -185,6 +250,16 @@ class Town:
 @pytest.fixture
 def links_of() -> Any:
     return read_links
+
+
+@pytest.fixture
+def make_basket() -> Any:
+    return basket
+
+
+@pytest.fixture
+def make_buyer() -> Any:
+    return buyer
 
 
 def read_links(mail: EmailMessage) -> dict[str, list[str]]:
@@ -228,6 +303,7 @@ async def make_town(
                     "smtp_port": post.port,
                     "smtp_tls": "none",
                     "clock": "stepped",
+                    "poll_every": timedelta(minutes=10),
                     "secret": SecretStr("s" * 40),
                     "pepper": SecretStr("p" * 40),
                     **settings,

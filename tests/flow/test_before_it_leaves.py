@@ -1,0 +1,126 @@
+"""Between the plan and the relay: products read afresh, hours, the brake, and facts that changed meanwhile."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from daemon.shops.base import Product
+from daemon.store import brake
+from daemon.store.brake import Scope
+
+QUIET = """
+extends: default
+starts: {rests_for: 1h}
+quiet: 21:00-08:00
+"""
+
+
+def wares(**in_stock):
+    return {
+        ref: Product(
+            ref, f"Schuh {ref}", active=True, in_stock=there, price=Decimal("49.90"), url="https://shop.example/p"
+        )
+        for ref, there in in_stock.items()
+    }
+
+
+async def test_what_is_sold_out_is_said_and_what_is_gone_is_left_out(town, make_basket, make_buyer):
+    shop = await town.polls()
+    shop.sells = wares(red=True, blue=False)
+    await town.passes(minutes=5)
+    shop.shows = {"c1": make_basket("c1", make_buyer("1"), "red", "blue", "green")}
+    await town.passes(hours=2)
+    [mail] = town.letters.of("1@example.org")
+    text = mail.get_body(("plain",)).get_content()
+    assert "Schuh red" in text
+    assert "Schuh green" not in text
+    assert "ausverkauft" in text.lower()
+
+
+async def test_with_nothing_left_to_buy_the_recovery_is_over(town, make_basket, make_buyer):
+    shop = await town.polls()
+    shop.sells = wares(blue=True)
+    await town.passes(minutes=5)
+    shop.shows = {"c1": make_basket("c1", make_buyer("1"), "red")}
+    await town.passes(hours=2)
+    assert town.letters.taken == []
+    assert await town.ends() == {"nothing_left": 1}
+    await town.books_are_clean()
+
+
+async def test_no_mail_at_night_where_the_person_lives(make_town, make_buyer):
+    town = await make_town(policies={"main": QUIET})
+    await town.passes(hours=10, minutes=30)  # 20:30 in Berlin
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.leaves_cart("c2", make_buyer("2", zone="America/New_York"), "red")
+    await town.passes(hours=4)
+    assert [to for to, _ in town.letters.taken] == ["2@example.org"]
+    await town.passes(hours=8)
+    assert [to for to, _ in town.letters.taken] == ["2@example.org", "1@example.org"]
+    accepted = await town.value("SELECT max(accepted_at) FROM message")
+    assert (accepted.hour, accepted.minute) == (7, 0)  # 8:00 in Berlin
+
+
+async def test_the_brake_holds_and_nothing_is_lost(town, make_buyer):
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "a wrong price", await town.now(), None)
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=2)
+    assert town.letters.taken == []
+    assert await town.value("SELECT reason FROM message") == "paused: a wrong price"
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    await town.passes(minutes=2)
+    assert len(town.letters.taken) == 1
+
+
+async def test_a_pause_of_one_step_stops_only_that(town, make_buyer):
+    await brake.pause(town.context.pool, [town.shop_id], Scope(step="doubts"), "new text", await town.now(), None)
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=60)
+    steps = await town.fetch("SELECT step, state FROM message ORDER BY id")
+    assert [(row["step"], row["state"]) for row in steps] == [
+        ("remind", "accepted"),
+        ("doubts", "expired"),
+        ("last-call", "accepted"),
+    ]
+    await town.books_are_clean()
+
+
+async def test_a_message_decided_on_older_facts_is_made_anew(town, make_buyer):
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "wait", await town.now(), None)
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=1)
+    await town.leaves_cart("c1", make_buyer("1", first_name="Ada"), "red", price="39.90")
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    await town.passes(hours=2)
+    [mail] = town.letters.of("1@example.org")
+    assert "39,90" in mail.get_body(("plain",)).get_content()
+
+
+async def test_after_a_stop_of_two_days_one_step_goes_out_at_once(town, make_buyer):
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    town.context.stopping.set()  # nobody works while time goes by
+    await town.settles()
+    await town.context.pool.execute("UPDATE clock SET base_shop = base_shop + interval '50 hours'")
+    town.context.stopping.clear()
+    await town.passes(minutes=1)
+    assert len(town.letters.taken) <= 1
+    await town.passes(days=2)
+    steps = [row["step"] for row in await town.fetch("SELECT step FROM message WHERE state = 'accepted' ORDER BY id")]
+    assert steps in (["last-call"], [])
+    await town.books_are_clean()
+
+
+async def test_a_removed_step_is_cancelled_at_the_gate(town, make_buyer):
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "wait", await town.now(), None)
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=1)
+    rules = town.context.settings.rules_dir / "main.yaml"
+    rules.write_text("extends: default\nstarts: {rests_for: 1h}\nwithout: [remind]\n")
+    from daemon.run import reload
+
+    await reload(town.context)
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    await town.passes(minutes=2)
+    [message] = await town.fetch("SELECT state, reason FROM message")
+    assert (message["state"], message["reason"]) == ("cancelled", "rule_removed")
+    assert town.letters.taken == []

@@ -1,0 +1,142 @@
+"""What ends a recovery, what makes it wait, and what does not."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from daemon.shops.base import Customer
+
+
+async def follow_up(town, customer, ref="c1"):
+    await town.leaves_cart(ref, customer, "red")
+    await town.passes(hours=1)
+
+
+async def test_a_basket_that_the_customer_empties_gets_no_second_mail(town, make_buyer):
+    await follow_up(town, make_buyer("1"))
+    await town.leaves_cart("c1", make_buyer("1"))
+    await town.passes(days=3)
+    assert await town.ends() == {"emptied": 1}
+    assert len(town.letters.taken) == 1
+    await town.books_are_clean()
+
+
+@pytest.mark.parametrize(
+    ("standing", "mails"),
+    [
+        pytest.param("pending", 3, id="a pending payment is no purchase"),
+        pytest.param("failed", 3, id="a failed payment is no purchase"),
+        pytest.param("on_hold", 1, id="an order on hold makes the mails wait"),
+    ],
+)
+async def test_orders_that_are_no_purchase(town, make_buyer, standing, mails):
+    await follow_up(town, make_buyer("1"))
+    await town.buys("o1", make_buyer("1"), standing=standing)
+    await town.passes(days=3)
+    assert len(town.letters.taken) == mails
+    assert await town.ends() == {"open": 1}
+
+
+async def test_an_order_on_hold_that_is_paid_stops(town, make_buyer):
+    await follow_up(town, make_buyer("1"))
+    await town.buys("o1", make_buyer("1"), standing="on_hold")
+    await town.passes(hours=30)
+    await town.buys("o1", make_buyer("1"))
+    assert await town.ends() == {"purchase": 1}
+
+
+async def test_a_guest_who_buys_with_the_same_address_is_the_same_person(town, make_buyer):
+    await follow_up(town, make_buyer("1", email="Ada@example.org"))
+    await town.buys("o1", Customer(email="ada@EXAMPLE.org"))
+    assert await town.ends() == {"purchase": 1}
+    assert await town.value("SELECT count(*) FROM person") == 1
+
+
+async def test_an_old_order_that_is_told_late_blocks_nobody_for_ever(town, make_buyer):
+    await town.buys("o-old", make_buyer("1"), ago=timedelta(days=100))
+    await follow_up(town, make_buyer("1"))
+    assert len(town.letters.taken) == 1
+
+
+async def test_a_recovery_always_ends(town, make_buyer):
+    await follow_up(town, make_buyer("1"))
+    await town.passes(days=10)
+    assert await town.ends() == {"expired": 1}
+    assert len(town.letters.taken) == 3
+    await town.books_are_clean()
+
+
+async def test_the_ladder_goes_on_and_does_not_start_over(town, make_buyer):
+    await follow_up(town, make_buyer("1"))
+    await town.passes(hours=22)
+    await town.leaves_cart("c1", make_buyer("1"), "red", "blue")
+    await town.passes(hours=2)
+    assert len(town.letters.taken) == 1  # the cart has to rest again, and the second mail counts from its last change
+    await town.passes(days=4)
+    steps = await town.fetch("SELECT step FROM message ORDER BY id")
+    assert [row["step"] for row in steps] == ["remind", "doubts", "last-call"]
+    assert await town.value("SELECT count(*) FROM recovery") == 1
+
+
+async def test_one_recovery_per_person_at_a_time(town, make_buyer):
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.leaves_cart("c2", make_buyer("1"), "blue")
+    await town.passes(hours=3)
+    assert await town.value("SELECT count(*) FROM recovery") == 1
+    assert len(town.letters.taken) == 1
+    await town.books_are_clean()
+
+
+async def test_a_second_recovery_only_after_the_cool_down(town, make_buyer):
+    await follow_up(town, make_buyer("1"))
+    await town.passes(days=10)
+    await town.leaves_cart("c1", make_buyer("1"), "green")
+    await town.passes(days=2)
+    assert await town.value("SELECT max(episode) FROM recovery") == 1
+    await town.passes(days=5)
+    await town.leaves_cart("c1", make_buyer("1"), "green", "blue")
+    await town.passes(hours=2)
+    assert await town.value("SELECT max(episode) FROM recovery") == 2
+
+
+async def test_unsubscribed_by_the_link_in_the_mail(town, make_buyer):
+    await follow_up(town, make_buyer("1"))
+    [mail] = town.letters.of("1@example.org")
+    url = mail["List-Unsubscribe"].strip("<>")
+    async with town.http.post(url, data={"List-Unsubscribe": "One-Click"}) as answer:
+        assert answer.status == 200
+    await town.passes(days=3)
+    assert await town.ends() == {"unsubscribed": 1}
+    assert len(town.letters.taken) == 1
+    await town.leaves_cart("c2", make_buyer("1"), "red")  # the shop still says that she consented
+    await town.passes(days=30)
+    assert len(town.letters.taken) == 1
+    await town.books_are_clean()
+
+
+async def test_a_cart_without_anybody_has_its_reason(town):
+    await town.leaves_cart("c1", Customer(), "red")
+    await town.passes(hours=2)
+    assert await town.value("SELECT answer FROM cart") == "no: there is nobody to write to"
+    await town.books_are_clean()
+
+
+async def test_an_address_that_the_relay_refuses_is_not_written_to_again(town, make_buyer):
+    town.letters.refuse["1@example.org"] = "550 5.1.1 no such user"
+    await follow_up(town, make_buyer("1"))
+    await town.passes(days=3)
+    assert await town.value("SELECT state FROM message ORDER BY id LIMIT 1") == "failed"
+    assert await town.value("SELECT count(*) FROM suppression") == 1
+    assert await town.value("SELECT count(*) FROM message") == 1
+    await town.books_are_clean()
+
+
+async def test_a_senders_fault_rests_the_channel_and_no_person(town, make_buyer):
+    town.letters.refuse["1@example.org"] = "550 5.7.515 sender does not meet the requirements"
+    await follow_up(town, make_buyer("1"))
+    [message] = await town.fetch("SELECT state, tries FROM message")
+    assert (message["state"], message["tries"]) == ("retry_wait", 0)
+    assert await town.value("SELECT count(*) FROM suppression") == 0
+    assert await town.value("SELECT channel FROM channel_rest") == "email"

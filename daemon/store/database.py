@@ -35,12 +35,18 @@ async def connect_pool(url: str, size: int = 6) -> Pool:
         command_timeout=COMMAND_TIMEOUT,
         timeout=10,
         init=_prepare,
+        reset=_nothing_to_reset,
         server_settings={"application_name": "tillbell", "timezone": "UTC", "synchronous_commit": "on"},
     )
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+async def _nothing_to_reset(_: asyncpg.Connection[asyncpg.Record]) -> None:
+    """We leave nothing in a session: no LISTEN, no SET, no session lock, no cursor WITH HOLD. An open transaction is
+    rolled back all the same. It saves a round trip for each statement."""
 
 
 @asynccontextmanager

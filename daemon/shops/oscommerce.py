@@ -121,10 +121,10 @@ class OsCommerce(Shop):
         keys = [found for rows in lines.values() for row in rows if (found := key(row["products_id"]))]
         shelf = await catalogue(self.db, keys, spoken.default, spoken.default, self.wall(now))
         clicks = {int(row["customer_id"]): seen(row["clicked"]) for row in await self.db.all("online", people=owners)}
-        carts, refused = [], []
+        carts, refused = [], {}
         for owner, rows in lines.items():
             if why := unreadable(owner, rows, people):
-                refused.append(why)
+                refused[str(owner)] = why
                 continue
             read = tuple(self.line(row, options[owner, row["products_id"]], shelf) for row in rows)
             carts.append(self.cart(people[owner], rows, read, clicks.get(owner), now))
@@ -135,7 +135,8 @@ class OsCommerce(Shop):
             more=more,
             is_full_snapshot=True,
             observed_at=now,
-            refused=tuple(refused),
+            refused=tuple(refused.values()),
+            refused_refs=tuple(refused),
         )
 
     def cart(

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from daemon.shops.dialects import DIALECTS, Dialect
+
 STAGES = Path(__file__).with_name("stages")
 
 
@@ -135,6 +137,43 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
             await shop.close()
 
 
+REASONS: dict[str, tuple[str, Callable[[Dialect], bool]]] = {
+    "seconds": ("its baskets keep the second", lambda known: known.baskets != "day"),
+    "days": ("its baskets keep the day alone", lambda known: known.baskets == "day"),
+    "whole": ("its quantity is an int", lambda known: known.options not in ("md5", "combis")),
+    "digest": ("its line keys are digests", lambda known: known.options == "md5"),
+    "braces": ("its line keys spell options out", lambda known: known.options != "md5"),
+    "no combinations": ("it has none", lambda known: known.options != "combis"),
+    "no text": ("its baskets keep no free text", lambda known: "option_text" not in known.parts),
+    "no mark": ("it has no administrators among customers, none is blocked", lambda known: "shut" not in known.parts),
+    "no language": ("neither customers nor orders have one", lambda known: "language_key" not in known.parts),
+    "no evidence": ("it keeps no double opt-in", lambda known: known.recipients == "none"),
+}
+"""Why a dialect cannot have a trap, and how its own data prove it."""
+
+
+@pytest.fixture
+def reasons() -> dict[str, tuple[str, Callable[[Dialect], bool]]]:
+    return REASONS
+
+
+@pytest.fixture
+async def shop(pretend: Callable[..., Awaitable[Any]], dialect: str, request: pytest.FixtureRequest) -> Any:
+    """An empty shop of the dialect that a trap is tried on; the table at the end is made of what is noted here."""
+    mark = request.node.get_closest_marker("trap")
+    request.node.user_properties.append(("trap", (mark.args[0], dialect, mark.kwargs)))
+    return await pretend(dialect)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "trap(name, dialect=reason): tried on every dialect but these")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if mark := metafunc.definition.get_closest_marker("trap"):
+        metafunc.parametrize("dialect", sorted(DIALECTS.keys() - mark.kwargs.keys()))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "mariadb" in getattr(item, "fixturenames", ()):
@@ -143,18 +182,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What each dialect was tried on, from this very run."""
-    cells: dict[str, dict[str, str]] = {}
+    rows: dict[str, dict[str, str]] = {}
+    why: dict[str, str] = {}
     for outcome, mark in (("passed", "yes"), ("failed", "FAILED"), ("error", "FAILED"), ("skipped", "skipped")):
         for report in terminalreporter.stats.get(outcome, []):
-            for key, (trap, dialect, note) in getattr(report, "user_properties", []):
+            for key, told in getattr(report, "user_properties", []):
                 if key == "trap":
-                    cells.setdefault(trap, {})[dialect] = "n/a" if note else mark
-    if not cells:
+                    name, dialect, not_for = told
+                    rows.setdefault(name, dict.fromkeys(not_for, "n/a"))[dialect] = mark
+                    why |= {f"{name}, {other}": REASONS[word][0] for other, word in not_for.items()}
+    if not rows:
         return
-    dialects = sorted({dialect for row in cells.values() for dialect in row})
-    width = max(map(len, cells))
+    dialects, width = sorted(DIALECTS), max(map(len, rows))
     terminalreporter.section("osCommerce family: dialect × trap")
     terminalreporter.write_line(" " * width + "  " + "  ".join(dialects))
-    for trap, row in cells.items():
+    for name, row in rows.items():
         marks = (row.get(dialect, "").ljust(len(dialect)) for dialect in dialects)
-        terminalreporter.write_line(trap.ljust(width) + "  " + "  ".join(marks).rstrip())
+        terminalreporter.write_line(name.ljust(width) + "  " + "  ".join(marks).rstrip())
+    for cell, reason in why.items():
+        terminalreporter.write_line(f"n/a {cell}: {reason}")

@@ -233,6 +233,7 @@ async def test_a_cart_that_cannot_be_read_is_named(stage: Any) -> None:
     assert {cart.ref for cart in carts} == set(whole)
     (refusal,) = [refusal for page in pages for refusal in page.refused]
     assert broken in refusal
+    assert [ref for page in pages for ref in page.refused_refs] == [broken]
     assert "@" not in refusal
 
 

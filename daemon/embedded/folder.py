@@ -4,6 +4,8 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,6 +35,18 @@ def make_data_folder(data_dir: Path) -> Path:
     if folder.stat().st_uid == os.geteuid():
         folder.chmod(0o711 if os.geteuid() == 0 else 0o700)
     return folder
+
+
+@contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """A data folder that another account has used becomes an error with a way out."""
+    try:
+        yield
+    except PermissionError as error:
+        raise ConfigurationError(
+            f"{error.filename} belongs to another account than ours (user number {os.geteuid()}); "
+            f"hint: run as the account that made {folder}, or set TILLBELL_DATA_DIR to another folder"
+        ) from error
 
 
 class Ownership:

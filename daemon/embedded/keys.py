@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from daemon.embedded.folder import make_data_folder
+from daemon.embedded.folder import explained, make_data_folder
 
 
 def key(data_dir: Path, name: str) -> str:
@@ -13,11 +13,13 @@ def key(data_dir: Path, name: str) -> str:
     Two callers at once get the same one. Names in use: secret (signs links), pepper (hashes addresses: whoever loses it
     has forgotten every opt-out), postgres and valkey (passwords of the embedded servers).
     """
-    path = make_data_folder(data_dir) / "keys" / name
-    if not path.exists():
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        make(path)
-    return path.read_text().strip()
+    folder = make_data_folder(data_dir)
+    path = folder / "keys" / name
+    with explained(folder):
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            make(path)
+        return path.read_text().strip()
 
 
 def make(path: Path) -> None:

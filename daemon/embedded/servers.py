@@ -9,7 +9,7 @@ from typing import Self
 
 from daemon.embedded import binaries, postgres, valkey
 from daemon.embedded.account import refuse_closed_parents, servant
-from daemon.embedded.folder import Ownership, make_data_folder
+from daemon.embedded.folder import Ownership, explained, make_data_folder
 from daemon.embedded.keys import key
 from daemon.embedded.server import Server
 from daemon.errors import ConfigurationError, TemporaryError
@@ -74,7 +74,9 @@ async def start(
     """
     folder = make_data_folder(data_dir)
     ownership = Ownership(folder)
-    if not ownership.take():
+    with explained(folder):
+        ours = ownership.take()
+    if not ours:
         if share:
             return await join(ownership)
         raise ConfigurationError(
@@ -83,7 +85,8 @@ async def start(
         )
     servers = Servers(ownership=ownership)
     try:
-        await start_owned(servers, folder, with_postgres, with_valkey, settings)
+        with explained(folder):
+            await start_owned(servers, folder, with_postgres, with_valkey, settings)
     except BaseException:
         await servers.stop()
         raise

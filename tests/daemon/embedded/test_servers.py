@@ -1,6 +1,7 @@
 """The servers we bring along: started, shared, killed, and left alone by their owner, without losing a row."""
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ import redis.asyncio
 
 from daemon.embedded import Servers, key, start
 from daemon.embedded.account import Account, refuse_closed_parents, servant
+from daemon.embedded.folder import explained
 from daemon.embedded.postgres import refuse_nameless
 from daemon.embedded.process import is_ours
 from daemon.errors import ConfigurationError
@@ -211,3 +213,13 @@ def test_closed_parent_is_named(tmp_path):
 def test_account_without_a_name_is_told_what_to_do():
     with pytest.raises(ConfigurationError, match=r"user number 4000000 has none; hint: .*TILLBELL_DATABASE_URL"):
         refuse_nameless(4_000_000)
+
+
+def test_folder_of_another_account_is_told_what_to_do(tmp_path):
+    with (
+        pytest.raises(
+            ConfigurationError, match=r"lock belongs to another account.*; hint: run as the account that made"
+        ),
+        explained(tmp_path),
+    ):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "lock"))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
+import asyncpg
 import structlog
 from asyncpg import Record
 from asyncpg.pool import PoolConnectionProxy
@@ -119,15 +120,17 @@ class Desk:
                 async with asyncio.timeout(DEADLINE):
                     yield self._connection
             except BaseException as error:
-                if self._connection is not None and (is_transient(error) or not isinstance(error, Exception)):
-                    self._connection.terminate()
-                    await self._let_go()
+                if is_transient(error) or not isinstance(error, Exception):
+                    await self._let_go(broken=True)
                 raise
 
-    async def _let_go(self) -> None:
+    async def _let_go(self, *, broken: bool = False) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(Exception):  # it may be the broken one
+            with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError, TimeoutError):
+                # InterfaceError: the pool has noticed before us, and taken it back
+                if broken:
+                    connection.terminate()
                 await self.context.pool.release(connection, timeout=PATIENCE)
 
     def _remember(self, hit: Hit, kept: Kept) -> Link | None:
@@ -156,9 +159,10 @@ class Desk:
         return replace(hit, at=at + timedelta(seconds=(monotonic() - then) * self._speed))
 
     async def _keep(self) -> None:
-        while True:
+        while not self.batcher.closed:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK_AGAIN)
+                async with asyncio.timeout(LOOK_AGAIN):
+                    await self._wake.wait()
             if self.away:
                 await asyncio.sleep(LOOK_AGAIN / 4)
             self._wake.clear()

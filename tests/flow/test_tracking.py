@@ -161,6 +161,24 @@ async def test_hits_and_opt_outs_of_the_same_people_do_not_lock_each_other_out(p
     assert await post.one("SELECT count(*) FROM suppression") == 30
 
 
+SCANNERS = (MPP, "Barracuda Sentinel (EE)", "python-requests/2.31", "", BROWSER, "Mozilla/5.0 (Windows NT 10.0)")
+
+
+@pytest.mark.parametrize("agent", SCANNERS, ids=lambda agent: agent or "without a name")
+async def test_a_filter_that_follows_every_link_is_no_reader(post, agent):
+    letters = [await post.letter(f"p{n}@example.org", sent_ago=timedelta(minutes=10)) for n in range(6)]
+    for seconds, letter in enumerate(letters):
+        later = timedelta(minutes=10) - timedelta(seconds=seconds)
+        await post.hit(letter, "opened", later, ua=agent)
+        for link_no in (0, 1, 2, 3):
+            await post.hit(letter, "clicked", later, link_no=link_no, ua=agent)
+        await post.hit(letter, "viewed", later, ua=agent)
+    assert await post.react() == 36
+    assert Counter(class_ for _, class_ in await post.classes()) == {"machine": 36}
+    assert await post.one("SELECT count(*) FROM suppression") == 0
+    assert await post.one("SELECT count(*) FROM recovery WHERE state = 'open'") == 6
+
+
 # The database goes away
 
 
@@ -210,8 +228,9 @@ async def house(private_server: Servers, tmp_path: Path) -> AsyncIterator[House]
         f"http://127.0.0.1:{served.public_port}", headers={"User-Agent": BROWSER}
     ) as visitor:
         yield House(context, served, private_server.running[0], visitor)
-    await served.close()
-    await context.pool.close()
+    async with asyncio.timeout(20):  # whatever happened: it ends, and no connection is left out
+        await served.close()
+        await context.pool.close()
 
 
 async def test_nothing_is_lost_while_the_database_is_away(house):

@@ -118,6 +118,10 @@ class Channel(ABC):
     def ready(self) -> int:
         """How many messages could get a first byte out within a second from now."""
 
+    def longest(self) -> timedelta:
+        """From the hand-over to the last moment at which an answer is waited for. Whoever claims leases that long."""
+        return timedelta(seconds=60)
+
     @abstractmethod
     def may_have_left(self, message: Message) -> bool:
         """Whether an unforeseen error in `send` could have come after the provider took the message."""

@@ -97,6 +97,9 @@ class Email(Channel):
     def ready(self) -> int:
         return self.pool.ready(asyncio.get_running_loop().time())
 
+    def longest(self) -> timedelta:
+        return self.config.to_dot + self.config.from_dot
+
     def may_have_left(self, message: Message) -> bool:
         return key(message) in self.dotted
 

@@ -120,6 +120,8 @@ def open_channels(settings: Settings) -> dict[str, Channel]:
                 password=settings.smtp_password,
                 helo=settings.smtp_helo,
                 connections=settings.smtp_connections,
+                to_dot=settings.smtp_to_dot,
+                from_dot=settings.smtp_from_dot,
             )
         )
     return opened

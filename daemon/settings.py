@@ -68,6 +68,16 @@ class Settings(BaseSettings):
     smtp_connections: int = Field(10, ge=1, le=200, description="Connections to the relay, per worker.")
     smtp_helo: str = Field("", description="Name said in EHLO. Empty: this host's.")
     smtp_ca_file: Path | None = Field(None, description="Certificates to trust for the relay. Empty: the system's.")
+    smtp_to_dot: timedelta = Field(
+        timedelta(seconds=30),
+        description="From the claim to a mail's final dot; after that it is called back. No mail is handed over later "
+        "than this after a purchase.",
+    )
+    smtp_from_dot: timedelta = Field(
+        timedelta(seconds=600),
+        description="How long the relay may take to answer the final dot (RFC 5321 asks for ten minutes); a mail "
+        "without an answer is never sent again by itself.",
+    )
     clock: Literal["real", "stepped"] = Field(
         "real",
         description="stepped: shop time stands still and is moved by POST /clock on the private listener; only for "
@@ -85,7 +95,7 @@ class Settings(BaseSettings):
     keep_hits: timedelta = Field(timedelta(days=30), description="How long raw hits are kept.")
     keep_content: timedelta = Field(timedelta(days=90), description="How long the text of a sent message is kept.")
 
-    @field_validator("poll_every", "drain", "keep_hits", "keep_content", mode="before")
+    @field_validator("poll_every", "smtp_to_dot", "smtp_from_dot", "drain", "keep_hits", "keep_content", mode="before")
     @classmethod
     def _span(cls, value: object) -> object:
         if not isinstance(value, str):

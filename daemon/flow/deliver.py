@@ -29,8 +29,8 @@ log = structlog.get_logger()
 
 MOST = 64
 """A claim takes what can leave now: two a ready connection, and never more than this."""
-LEASE = timedelta(seconds=30 + 600 + 15)
-"""Machine time to the final dot, from it to the answer, and a little: then the reaper calls it unknown."""
+MARGIN = timedelta(seconds=15)
+"""Machine time that a lease outlasts the channel's longest call: then the reaper calls the message unknown."""
 STALE = timedelta(hours=1)
 """Content prepared longer ago than this is prepared again."""
 PAUSED = timedelta(minutes=1)
@@ -118,6 +118,7 @@ async def claim(
         log.warning("claimed", shop=context.shop_name(shop_id), problem=str(error), held="the shop does not answer")
         return 0, []
     known = policies.shop_facts(context, shop_id, now)
+    lease = context.channels[channel].longest() + MARGIN
 
     async def body(db: Connection) -> tuple[int, list[tuple[Claim, Case]]]:
         candidates = await messages.due_people(db, shop_id, channel, now, most)
@@ -128,7 +129,7 @@ async def claim(
         spoken = await policies.of_shop(context, db, shop_id, {case.policy_hash for case in cases.values()})
         moves, notes = gate(waiting, cases, spoken, now)
         await decisions.note(db, shop_id, notes, now)
-        claims = await messages.move(db, shop_id, moves, now, LEASE)
+        claims = await messages.move(db, shop_id, moves, now, lease)
         return len(waiting), [(one, cases[one.recovery_id]) for one in claims]
 
     found, claims = await again(context.pool, body)

@@ -17,7 +17,8 @@ from daemon.store.database import is_transient
 
 log = structlog.get_logger()
 
-LEASE = timedelta(seconds=120)
+LEASE = timedelta(seconds=30)
+"""Machine time, renewed with each batch: so long the work of a worker that was killed waits for the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,12 @@ class Runner:
         if one.once:
             await one.do(context, shop_id, await clock.shop_now(context.pool))
             return
-        if not one.shared and await work.take(context.pool, shop_id, name, context.process, LEASE) is None:
-            return
         try:
-            found = 1
-            while found and not context.stopping.is_set():
-                found = await one.do(context, shop_id, await clock.shop_now(context.pool))
+            while not context.stopping.is_set():
+                if not one.shared and await work.take(context.pool, shop_id, name, context.process, LEASE) is None:
+                    return
+                if not await one.do(context, shop_id, await clock.shop_now(context.pool)):
+                    return
         finally:
             if not one.shared:
                 await work.give_back(context.pool, shop_id, name, context.process)

@@ -13,13 +13,14 @@ from daemon.store import database, messages, work
 log = structlog.get_logger()
 
 EVERY = timedelta(seconds=10)
+LEASE = timedelta(seconds=30)
 MOST = 500
 
 
 async def sweep(context: Context, shop_id: int, now: datetime) -> int:
     """Leases that ran out, messages whose time is over, unknowns of yesterday; how many were found."""
     name = context.shop_name(shop_id)
-    taken = await work.take(context.pool, shop_id, "sweep", context.process, timedelta(seconds=60))
+    taken = await work.take(context.pool, shop_id, "sweep", context.process, LEASE)
     if taken is None:
         return 0
     try:

@@ -1,0 +1,255 @@
+"""A stage for accidents: a shop with many carts, a relay that counts, and workers that may be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon.context import Context
+from daemon.flow import decide, enrol, ingest, keep, prepare
+from daemon.flow.keep import Look
+from daemon.house import house
+from daemon.settings import Settings
+from daemon.shops.base import CartSnapshot, ConsentHint, Customer, Line, OrderSnapshot
+from daemon.store import books, clock, work
+from daemon.store.database import again, connect_pool
+
+HERE = Path(__file__).parent
+START = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
+SHOPS = """
+shops:
+  main:
+    connector: push
+    mode: live
+    url: https://shop.example
+    cart_page: https://shop.example/cart
+    zone: Europe/Berlin
+    locale: de-DE
+    holdout: 0%
+    legal: de
+    existing_customer_notice: {since: 2020-01-01, version: "1"}
+    sender:
+      name: Laden
+      address: laden@shop.example
+      imprint: [Laden GmbH, Hauptstraße 1, 10115 Berlin]
+    connection:
+      secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]
+"""
+POLICY = "extends: default\nsteps:\n  - {name: remind, after: 1h}\n"
+
+
+def customer(number: int) -> Customer:
+    consent = ConsentHint("email_mkt", "confirmed", None, "newsletter", "double opt-in 2025-01-01")
+    return Customer(ref=f"k{number}", email=f"p{number}@example.org", locale="de-DE", consents=(consent,))
+
+
+@dataclass
+class Relay:
+    """The relay's process, asked over its control port."""
+
+    process: asyncio.subprocess.Process
+    port: int
+    control: int
+
+    async def ask(self, *tell: str, **words: Any) -> dict[str, Any]:
+        """What it knows under these names, after `words` have been changed."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.control, limit=1 << 26)
+        writer.write(json.dumps({"set": words, "tell": list(tell)}).encode() + b"\n")
+        answer = json.loads(await reader.readline())
+        writer.close()
+        await writer.wait_closed()
+        return dict(answer)
+
+
+@dataclass
+class Worker:
+    """A forked `tillbell run --only worker`; `name` is what it says in EHLO."""
+
+    pid: int
+    name: str
+
+    def sends(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+
+@dataclass
+class Stage:
+    """One shop at noon. Its clock runs as fast as any."""
+
+    context: Context
+    relay: Relay
+    env: dict[str, str]
+    folder: Path
+    stack: AsyncExitStack
+    nursery: asyncio.subprocess.Process | None = None
+    born: list[Worker] = field(default_factory=list)
+
+    @property
+    def shop_id(self) -> int:
+        return self.context.shop_ids["main"]
+
+    async def now(self) -> datetime:
+        return await clock.shop_now(self.context.pool)
+
+    async def fetch(self, sql: str, *values: Any) -> list[Any]:
+        return list(await self.context.pool.fetch(sql, *values))
+
+    async def value(self, sql: str, *values: Any) -> Any:
+        return await self.context.pool.fetchval(sql, *values)
+
+    async def states(self) -> dict[str, int]:
+        return dict(await self.fetch("SELECT state, count(*)::int FROM message GROUP BY 1"))
+
+    async def prepared(self, count: int) -> None:
+        """So many persons, each with a message that is due: by the shop's push and the real steps 2 to 5."""
+        left_at = START - timedelta(hours=2)
+        for first in range(0, count, 1000):
+            carts = [self.cart(number, left_at) for number in range(first, min(first + 1000, count))]
+
+            async def body(db: Any, carts: Any = carts) -> int:
+                await work.serialise(db, self.shop_id)
+                look = Look(left_at, ingest.micros(left_at), pushed=True)
+                return await keep.keep_carts(self.context, db, self.shop_id, carts, look)
+
+            await again(self.context.pool, body)
+        now = await self.now()
+        for step in (enrol.resting_carts, decide.due_recoveries, prepare.planned_messages):
+            while await step(self.context, self.shop_id, now):
+                pass
+        self.context.rung.clear()
+        assert await self.states() == {"prepared": count}
+        await self.context.pool.execute("ANALYZE")
+
+    def cart(self, number: int, left_at: datetime) -> CartSnapshot:
+        line = Line("red", "red", "Schuh", Decimal(1), Decimal("49.90"), product_url="https://shop.example/p/red")
+        total = Decimal("49.90")
+        return CartSnapshot(
+            f"c{number}", customer(number), (line,), "EUR", total, source_updated_at=left_at, time_precision="second"
+        )
+
+    async def buys(self, context: Context, number: int) -> None:
+        """A purchase as the shop would push it."""
+        now = await clock.shop_now(context.pool)
+        who = customer(number)
+        order = OrderSnapshot(f"o{number}", now, "paid", "purchase", Decimal("49.90"), "EUR", who.ref, who.email)
+
+        async def body(db: Any) -> int:
+            await work.serialise(db, self.shop_id)
+            look = Look(now, ingest.micros(now), pushed=True)
+            return await keep.keep_orders(context, db, self.shop_id, [order], look)
+
+        await again(context.pool, body)
+
+    async def beside(self, size: int = 6) -> Context:
+        """Another process's context, as far as the database can tell: connections of its own."""
+        pool = await connect_pool(self.env["TILLBELL_DATABASE_URL"], size)
+        self.stack.push_async_callback(pool.close)
+        return replace(self.context, pool=pool, process=f"beside.{id(pool)}", deliveries={}, rung=set())
+
+    async def worker(self, *, sabotage: str = "", **env: str) -> Worker:
+        """One more worker; it is a fork, so it is at work within a moment."""
+        if self.nursery is None:
+            self.nursery = await self.stack.enter_async_context(program("nursery.py"))
+        assert self.nursery.stdin is not None
+        assert self.nursery.stdout is not None
+        name = f"w{len(self.born)}.example"
+        words = {**self.env, "TILLBELL_SMTP_HELO": name, **env}
+        order = {"env": words, "sabotage": sabotage, "log": str(self.folder / "workers.log")}
+        self.nursery.stdin.write(json.dumps(order).encode() + b"\n")
+        made = Worker(int(await self.nursery.stdout.readline()), name)
+        self.born.append(made)
+        return made
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
+        """Looks at rows and at the relay until it is so."""
+        try:
+            async with asyncio.timeout(within):
+                while not await holds():
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            log = self.folder / "workers.log"
+            said = log.read_text()[-4000:] if log.exists() else ""
+            pytest.fail(f"not within {within} s; states {await self.states()}; the workers said:\n{said}")
+
+    async def no_deadlocks(self) -> None:
+        """Of this test's database, as PostgreSQL counts them."""
+        await self.context.pool.fetchval("SELECT pg_stat_force_next_flush()")
+        count = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+        assert await self.value(count) == 0
+
+    async def books_are_clean(self) -> None:
+        assert await books.violations(self.context.pool, await self.now()) == []
+
+
+@asynccontextmanager
+async def program(name: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A script of this folder in a session of its own, so that it and what it forks can be ended together."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HERE / name),
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        cwd=HERE.parents[2],
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[2])},
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            assert (await process.stdout.readline()).strip() == b"ready"
+        yield process
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+@pytest.fixture
+async def make_stage(
+    database: str, open_folder: Path, redis_url: str, unused_tcp_port_factory: Any
+) -> AsyncIterator[Callable[..., Awaitable[Stage]]]:
+    async with AsyncExitStack() as stack:
+
+        async def make(**settings: str) -> Stage:
+            rules = open_folder / "rules"
+            rules.mkdir()
+            (rules / "shops.yaml").write_text(SHOPS)
+            (rules / "main.yaml").write_text(POLICY)
+            mail, control = unused_tcp_port_factory(), unused_tcp_port_factory()
+            process = await stack.enter_async_context(program("relay.py", str(mail), str(control)))
+            words = {
+                "database_url": database,
+                "redis_url": redis_url,
+                "data_dir": str(open_folder / "data"),
+                "rules_dir": str(rules),
+                "public_base_url": "https://t.shop.example",
+                "listen": "127.0.0.1:0",
+                "private_listen": "127.0.0.1:0",
+                "smtp_host": "127.0.0.1",
+                "smtp_port": str(mail),
+                "smtp_tls": "none",
+                "secret": "s" * 40,
+                "pepper": "p" * 40,
+                "log_format": "json",
+                **settings,
+            }
+            chosen = Settings(**words)  # type: ignore[arg-type]
+            context = await stack.enter_async_context(house(chosen, database))
+            await clock.set_clock(context.pool, START, Decimal(1))
+            await context.pool.execute("UPDATE work SET due_at = $1", START)
+            env = {f"TILLBELL_{key.upper()}": value for key, value in words.items()}
+            return Stage(context, Relay(process, mail, control), env, open_folder, stack)
+
+        yield make

@@ -8,7 +8,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 from rich.console import Console
 
-from daemon.cli import act, figures, look, rules, serve, suppress
+from daemon.cli import act, demo, figures, look, rules, serve, suppress
 from daemon.cli.exits import CONFIGURATION, TRY_AGAIN, USAGE
 from daemon.errors import ConfigurationError, TemporaryError
 from daemon.house import own_version
@@ -21,6 +21,7 @@ app = App(
     exit_on_error=False,
     print_error=False,
 )
+app.command(demo.demo)
 app.command(serve.run)
 app.command(serve.migrate)
 app.command(serve.dump)

@@ -1,0 +1,69 @@
+"""The books: empty when all is well, and each kind of contradiction is found when it is made once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.store import books
+
+NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
+SEED = (Path(__file__).parent / "clean_books.sql").read_text()
+PLANNED = """INSERT INTO message (shop_id, recovery_id, person_id, step, channel, rehearsal, state, policy_hash,
+    facts_no, basis, basis_evidence, planned_at, not_before, not_after) VALUES (1, {recovery}, 1, 'doubts', 'email', false,
+    '{state}', 'h', 0, 'consent', '{evidence}', '2026-03-02', '2026-03-02', '2026-03-03')"""
+SENDING = """UPDATE message SET state = 'sending', accepted_at = NULL, lease_until_real = clock_timestamp() {lease};
+    UPDATE attempt SET outcome = {outcome}, closed_real = {closed}"""
+CORRUPTIONS = {
+    "recovery open without wake time or open message": "UPDATE recovery SET wake_at = NULL WHERE id = 1",
+    "recovery ended with a message on its way": PLANNED.format(recovery=2, state="planned", evidence="consent 1"),
+    "message accepted without exactly one accepted attempt": "UPDATE attempt SET outcome = 'failed'",
+    "attempt accepted and its message not": "UPDATE message SET state = 'retry_wait', accepted_at = NULL",
+    "message sending with its lease long over": SENDING.format(
+        lease="- interval '1 day'", outcome="NULL", closed="NULL"
+    ),
+    "message sending without an open attempt": SENDING.format(
+        lease="+ interval '1 day'", outcome="'failed'", closed="clock_timestamp()"
+    ),
+    "message sent to somebody who is held out": "UPDATE recovery SET held_out = true WHERE id = 1",
+    "message sent without a basis": "UPDATE message SET basis_evidence = ''",
+    "cart at rest with neither recovery nor reason": "UPDATE cart SET answer = '' WHERE id = 1",
+    "cart enrolled without a recovery": "INSERT INTO cart (shop_id, ref, currency, total, fingerprint, read_hash,"
+    " first_seen_at, changed_at, still_since, seen_at, answer)"
+    " SELECT 1, 'c3', 'EUR', 20, '', '', now(), now(), now(), now(), 'enrolled'",
+    "cart due for a look and overlooked": "UPDATE cart SET look_at = '2026-03-02', answer = '' WHERE id = 1",
+    "recovery due and overlooked": "UPDATE recovery SET wake_at = '2026-03-02' WHERE id = 1",
+    "event done without effect": "UPDATE inbox SET effect = ''",
+    "recovery bought without an order": "UPDATE recovery SET order_id = NULL, evidence = NULL WHERE id = 2;"
+    " DELETE FROM shop_order",
+    "person merged into somebody who was merged away": "UPDATE person SET merged_into = id - 1, merged_at = now()"
+    " WHERE id > 1",
+}
+
+
+async def test_they_are_clean_when_all_is_well(db):
+    await db.execute(SEED)
+    assert await books.violations(db, NOW) == []
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+async def test_each_contradiction_is_found(db, kind):
+    await db.execute(SEED)
+    await db.execute(CORRUPTIONS[kind])
+    found = await books.violations(db, NOW)
+    assert kind in {one.kind for one in found}
+    assert {one.shop_id for one in found} == {1}
+
+
+def test_every_kind_is_corrupted_once():
+    sql = (Path(books.__file__).parent / "books.sql").read_text()
+    named = [line.split("'")[1] for line in sql.splitlines() if "' AS kind" in line or line.startswith("SELECT '")]
+    assert sorted(named) == sorted(CORRUPTIONS)
+
+
+async def test_what_is_under_way_has_its_time(db):
+    await db.execute(SEED)
+    await db.execute("UPDATE recovery SET wake_at = $1 WHERE id = 1", NOW - timedelta(seconds=30))
+    assert await books.violations(db, NOW) == []

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import asyncpg
 import structlog
 
 import channels
@@ -24,7 +25,7 @@ from daemon.embedded import folder, keys, servers
 from daemon.embedded.servers import Servers
 from daemon.errors import ConfigurationError
 from daemon.flow.shops import open_shops
-from daemon.migrate import check_schema, migrate
+from daemon.schema import check_schema
 from daemon.settings import Settings
 from daemon.store import shops
 from daemon.store.database import Pool, connect_pool
@@ -59,8 +60,7 @@ def data_dir(settings: Settings) -> Path:
 async def house(settings: Settings, database_url: str, *, upgrade: bool = True) -> AsyncIterator[Context]:
     """A context with all its parts, for a process that acts. Raises ConfigurationError with one line a mistake."""
     if upgrade:
-        for name in await migrate(database_url):
-            log.info("starting", migrated=name)
+        await bring_up(database_url)
     keeper = Keeper(settings.rules_dir, os.environ, connectors.discover())
     pool = await connect_pool(database_url)
     try:
@@ -85,6 +85,20 @@ async def house(settings: Settings, database_url: str, *, upgrade: bool = True) 
             await close(context)
     finally:
         await pool.close()
+
+
+async def bring_up(database_url: str) -> None:
+    """Migrate if need be. What migrates is slow to import, so only then."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await check_schema(connection)
+    except ConfigurationError:
+        from daemon.migrate import migrate  # noqa: PLC0415
+
+        for name in await migrate(database_url):
+            log.info("starting", migrated=name)
+    finally:
+        await connection.close()
 
 
 async def take_rules(context: Context) -> None:

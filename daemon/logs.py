@@ -9,6 +9,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
 from daemon.settings import Settings
 
@@ -21,8 +22,8 @@ def set_up(settings: Settings) -> None:
     """Once per process, to standard error. Other libraries' loggers speak from warnings on: some tell too much."""
     level = LEVELS[settings.log_level]
     pretty = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
-    last = [structlog.dev.ConsoleRenderer()] if pretty else [structlog.processors.JSONRenderer()]
-    shared = [
+    last: list[Processor] = [structlog.dev.ConsoleRenderer()] if pretty else [structlog.processors.JSONRenderer()]
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -31,7 +32,7 @@ def set_up(settings: Settings) -> None:
         redact,
     ]
     structlog.configure(
-        processors=[*shared, *last],  # type: ignore[list-item]  # its renderers are typed more narrowly
+        processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
@@ -40,7 +41,7 @@ def set_up(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],  # type: ignore[list-item]
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""Brings the database to the newest schema, and tells whether it is there."""
+"""Brings the database to the newest schema."""
 
 from pathlib import Path
 
@@ -10,8 +10,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from daemon.errors import ConfigurationError
-from migrations.history import SQL_FOLDER, History, number, sql_files
+from daemon.schema import refuse_unknown
+from migrations.files import SQL_FOLDER
+from migrations.history import History
 
 # Any number that nothing else in this database locks.
 LOCK = 0x7111_BE11
@@ -49,25 +50,3 @@ def upgrade(connection: Connection, history: History) -> list[str]:
     with EnvironmentContext(config, history, fn=missing, destination_rev="head"):
         history.run_env()
     return applied
-
-
-async def check_schema(connection: "asyncpg.Connection[asyncpg.Record]", sql_folder: Path = SQL_FOLDER) -> None:
-    """Raises ConfigurationError unless the schema is exactly the one that this tillbell was written for."""
-    try:
-        current = await connection.fetchval("SELECT version_num FROM alembic_version")
-    except asyncpg.UndefinedTableError:
-        current = None
-    refuse_unknown(current, sql_folder)
-    newest = number(sql_files(sql_folder)[-1])
-    if current != newest:
-        has = f"schema {current}" if current else "no schema of tillbell yet"
-        raise ConfigurationError(f"the database has {has}, this tillbell needs {newest}; hint: run `tillbell migrate`")
-
-
-def refuse_unknown(current: str | None, sql_folder: Path) -> None:
-    known = [number(path) for path in sql_files(sql_folder)]
-    if current is not None and current not in known:
-        raise ConfigurationError(
-            f"the database has schema {current}, which this tillbell does not know: a newer one was here "
-            f"(this one knows up to {known[-1]}); hint: install the newer tillbell again"
-        )

@@ -8,7 +8,7 @@ from alembic import op
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy.util import await_only
 
-SQL_FOLDER = Path(__file__).with_name("sql")
+from migrations.files import SQL_FOLDER, number, sql_files
 
 
 class History(ScriptDirectory):
@@ -24,14 +24,6 @@ class History(ScriptDirectory):
             module = revision(path, before)
             yield Script(module, number(path), str(path))
             before = number(path)
-
-
-def sql_files(folder: Path = SQL_FOLDER) -> list[Path]:
-    return sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql"))
-
-
-def number(path: Path) -> str:
-    return path.stem[:4]
 
 
 def revision(path: Path, before: str | None) -> ModuleType:

@@ -18,7 +18,7 @@ from rich.console import Console
 from daemon import logs, settings
 from daemon.errors import ConfigurationError
 from daemon.house import servers_of
-from daemon.migrate import check_schema
+from daemon.schema import check_schema
 from daemon.settings import Settings
 from daemon.store import clock, shops
 from daemon.store.database import Pool, connect_pool

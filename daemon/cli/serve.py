@@ -18,7 +18,6 @@ from daemon.cli.desk import AsJson, console, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.embedded import dump as dumping
 from daemon.house import house, open_channels, servers_of
-from daemon.migrate import migrate as apply
 from daemon.settings import PREFIX, Settings
 from daemon.shops import discover
 from daemon.store import clock
@@ -38,6 +37,8 @@ def run(*, only: Part = "all") -> int:
 
 async def migrate() -> int:
     """Bring the database to the schema of this version. Any number may do so at once."""
+    from daemon.migrate import migrate as apply  # noqa: PLC0415  # slow to import, and only this command needs it
+
     chosen = setting.read()
     logs.set_up(chosen)
     async with servers_of(chosen, share=True) as servers:

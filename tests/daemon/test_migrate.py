@@ -8,8 +8,9 @@ import asyncpg
 import pytest
 
 from daemon.errors import ConfigurationError
-from daemon.migrate import check_schema, migrate
-from migrations.history import SQL_FOLDER, sql_files
+from daemon.migrate import migrate
+from daemon.schema import check_schema
+from migrations.files import SQL_FOLDER, sql_files
 
 
 async def test_everything_is_applied_once_in_order(empty_database):

@@ -7,7 +7,7 @@ import pytest
 
 from daemon.embedded.dump import connection, dump, load, script
 from daemon.errors import ConfigurationError
-from daemon.migrate import check_schema
+from daemon.schema import check_schema
 
 
 async def add_shops(url: str) -> None:

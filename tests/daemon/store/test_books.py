@@ -12,8 +12,8 @@ from daemon.store import books
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SEED = (Path(__file__).parent / "clean_books.sql").read_text()
 PLANNED = """INSERT INTO message (shop_id, recovery_id, person_id, step, channel, rehearsal, state, policy_hash,
-    facts_no, basis, basis_evidence, planned_at, not_before, not_after) VALUES (1, {recovery}, 1, 'doubts', 'email', false,
-    '{state}', 'h', 0, 'consent', '{evidence}', '2026-03-02', '2026-03-02', '2026-03-03')"""
+    facts_no, basis, basis_evidence, planned_at, not_before, not_after) VALUES (1, {recovery}, 1, 'doubts', 'email',
+    false,     '{state}', 'h', 0, 'consent', '{evidence}', '2026-03-02', '2026-03-02', '2026-03-03')"""
 SENDING = """UPDATE message SET state = 'sending', accepted_at = NULL, lease_until_real = clock_timestamp() {lease};
     UPDATE attempt SET outcome = {outcome}, closed_real = {closed}"""
 CORRUPTIONS = {

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 PAGE = 1000
 PATIENCE = timedelta(seconds=120)
 """For all pages of one look at a shop."""
+LEASE = PATIENCE + timedelta(seconds=30)
 NEVER = timedelta(days=365)
 """Until the next look at a shop that is not looked at: it tells everything itself."""
 AHEAD = timedelta(minutes=5)
@@ -55,7 +56,7 @@ async def poll(context: Context, shop_id: int, now: datetime) -> int:
     """One look at a shop, single-flight: how many carts and orders were news."""
     name = context.shop_name(shop_id)
     shop = context.shops[name]
-    taken = await work.take(context.pool, shop_id, "poll", context.process, PATIENCE + timedelta(seconds=30))
+    taken = await work.take(context.pool, shop_id, "poll", context.process, LEASE)
     if taken is None:
         return 0
     try:
@@ -92,6 +93,8 @@ async def _orders(context: Context, shop: Shop, reading: Reading) -> None:
         _refused(context, reading, batch.refused)
         more = batch.more and batch.cursor != reading.state.get("orders", "")
         reading.state["orders"] = batch.cursor
+        if more:
+            await work.progress(context.pool, reading.shop_id, "poll", context.process, reading.state, LEASE)
 
 
 async def _carts(context: Context, shop: Shop, reading: Reading) -> None:

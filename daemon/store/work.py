@@ -56,6 +56,13 @@ async def done(
     await sql.done(db, shop_id=shop_id, name=name, holder=holder, state=state, due_at=due_at, now=now)
 
 
+async def progress(
+    db: Connection | Pool, shop_id: int, name: str, holder: str, state: dict[str, Any], lease: timedelta
+) -> None:
+    """Keep how far it came; it goes on from there even if the rest fails."""
+    await sql.progress(db, shop_id=shop_id, name=name, holder=holder, state=state, lease=lease)
+
+
 async def failed(db: Connection | Pool, shop_id: int, name: str, problem: str) -> None:
     """It rests for a while, longer each time."""
     await sql.failed(db, shop_id=shop_id, name=name, problem=problem)

@@ -18,6 +18,11 @@ UPDATE work SET state = :state, due_at = :due_at, failures = 0, problem = NULL, 
     last_good_at = :now, last_good_real = clock_timestamp()
 WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
 
+-- name: progress!
+-- What has been read so far stays read, whatever becomes of the rest; the lease goes on.
+UPDATE work SET state = :state, lease_until_real = clock_timestamp() + :lease
+WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
+
 -- name: failed!
 -- Back-off doubles from 1 s to 10 minutes.
 UPDATE work SET failures = failures + 1, problem = :problem,

@@ -39,16 +39,16 @@ async def keep_carts(
     """How many were news. Call inside a transaction that has been serialised for the shop."""
     latest = {cart.ref: cart for cart in snapshots}
     before = await carts.before(db, shop_id, sorted(latest))
-    news = [cart for cart in latest.values() if _is_news(cart, before.get(cart.ref), look)]
+    hashes = {ref: carts.read_hash(cart) for ref, cart in latest.items()}
+    news = [cart for ref, cart in latest.items() if _is_news(cart, hashes[ref], before.get(ref), look)]
     reachable = [cart for cart in news if cart.customer.ref or cart.customer.email]
     found = await people.keep(context, db, shop_id, [cart.customer for cart in reachable], look.now, look.version)
     person_of = {cart.ref: person for cart, person in zip(reachable, found, strict=True)}
-    rows = [_row(cart, person_of.get(cart.ref), before.get(cart.ref), look) for cart in news]
+    rows = [_row(cart, hashes[cart.ref], person_of.get(cart.ref), before.get(cart.ref), look) for cart in news]
     kept = await carts.keep(db, shop_id, rows, look.now) if rows else []
     await carts.already_ordered(db, shop_id, kept, look.now)
-    touched = sorted(
-        {person_of[cart.ref] for cart in news if cart.ref in person_of and _is_other(cart, before.get(cart.ref))}
-    )
+    others = [cart for cart in news if _is_other(cart, hashes[cart.ref], before.get(cart.ref))]
+    touched = sorted({person_of[cart.ref] for cart in others if cart.ref in person_of})
     if touched:
         await persons.raise_facts(db, shop_id, touched)
         await recoveries.wake(db, shop_id, touched, look.now)
@@ -56,28 +56,26 @@ async def keep_carts(
     return len(kept)
 
 
-def _is_news(cart: CartSnapshot, before: Before | None, look: Look) -> bool:
+def _is_news(cart: CartSnapshot, read_hash: bytes, before: Before | None, look: Look) -> bool:
     """Whether it has to be written. An emptied cart that is pushed is kept even if it was unknown: an older word of
     it may still be on its way. Of two at the same time the larger hash counts, whatever their order of arrival."""
     if before is None:
         return bool(cart.lines) or look.pushed
     if look.pushed:
-        return (look.version, carts.read_hash(cart)) > (before.version, before.read_hash)
+        return (look.version, read_hash) > (before.version, before.read_hash)
     if look.version < before.version:
         return False
     if before.state == "ordered" and before.fingerprint == carts.fingerprint(cart):
         return False  # the order is written before the basket goes
-    return before.read_hash != carts.read_hash(cart) or (before.state == "open") != bool(cart.lines)
+    return before.read_hash != read_hash or (before.state == "open") != bool(cart.lines)
 
 
-def _is_other(cart: CartSnapshot, before: Before | None) -> bool:
+def _is_other(cart: CartSnapshot, read_hash: bytes, before: Before | None) -> bool:
     """Whether a decision may come out differently: it reads differently, not merely again."""
-    return before is not None and (
-        before.read_hash != carts.read_hash(cart) or (before.state == "open") != bool(cart.lines)
-    )
+    return before is not None and (before.read_hash != read_hash or (before.state == "open") != bool(cart.lines))
 
 
-def _row(cart: CartSnapshot, person_id: int | None, before: Before | None, look: Look) -> CartRow:
+def _row(cart: CartSnapshot, read_hash: bytes, person_id: int | None, before: Before | None, look: Look) -> CartRow:
     exact = cart.source_updated_at if cart.time_precision == "second" else None
     if exact is not None and before is not None and before.source_updated_at is not None:
         exact = exact if exact > before.source_updated_at else None  # something changed that the shop's time misses
@@ -86,7 +84,8 @@ def _row(cart: CartSnapshot, person_id: int | None, before: Before | None, look:
     else:
         changed_at, still_since = look.not_since or look.now, look.now
     baseline = look.first and exact is None
-    return CartRow(cart, person_id, look.version, changed_at, still_since, baseline)
+    fingerprint = carts.fingerprint(cart)
+    return CartRow(cart, person_id, look.version, changed_at, still_since, baseline, fingerprint, read_hash)
 
 
 async def _online(

@@ -74,9 +74,11 @@ async def keep(
     `whole` is False where only reference and address are told: then only new persons are described by them."""
     refs = sorted({one.ref for one in customers if one.ref})
     emails = sorted({normal(one.email) for one in customers if one.email})
-    made = plan(customers, await persons.known(db, shop_id, refs, emails), whole=whole)
-    ids = dict(zip(made.born, await persons.new_ids(db, len(made.born)), strict=True))
-    if ids:
+    found = await persons.known(db, shop_id, refs, emails)
+    made = plan(customers, found, whole=whole)
+    ids: dict[int, int] = {}
+    if made.born:
+        ids = dict(zip(made.born, await persons.new_ids(db, len(made.born)), strict=True))
         chances = [context.chance(f"{shop_id}:{birth}") for birth in made.born.values()]
         await persons.add(db, shop_id, list(ids.values()), chances, now)
     people = [ids.get(person, person) for person in made.people]
@@ -94,7 +96,8 @@ async def keep(
     people = [into.get(person, person) for person in people]
     told = dict(zip(people, customers, strict=True))
     born = set(ids.values())
-    await _describe(context, db, shop_id, told if whole else {p: c for p, c in told.items() if p in born}, version)
+    described = told if whole else {person: customer for person, customer in told.items() if person in born}
+    await _describe(context, db, shop_id, described, {known.id: known for known in found.values()}, version)
     await _consents(db, shop_id, list(zip(people, customers, strict=True)), now)
     return people
 
@@ -119,12 +122,15 @@ async def merge(context: Context, db: Connection, shop_id: int, older: int, youn
 
 
 async def _describe(
-    context: Context, db: Connection, shop_id: int, by_person: dict[int, Customer], version: int
+    context: Context,
+    db: Connection,
+    shop_id: int,
+    by_person: dict[int, Customer],
+    before: dict[int, Known],
+    version: int,
 ) -> None:
-    """An account's own record describes a person; a guest's only where there is no account."""
-    refs = sorted({one.ref for one in by_person.values() if one.ref})
-    emails = sorted({normal(one.email) for one in by_person.values() if one.email})
-    before = {known.id: known for known in (await persons.known(db, shop_id, refs, emails)).values()}
+    """An account's own record describes a person; a guest's only where there is no account. `before` are those of
+    them that were known: nobody else describes persons of a shop meanwhile."""
     rows = []
     for person, customer in by_person.items():
         known = before.get(person)

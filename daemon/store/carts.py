@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any, cast
 
-from daemon.shops.base import CartSnapshot
+from daemon.shops.base import CartSnapshot, Customer, Line
 from daemon.store.database import Connection, json_text
 from daemon.store.sql import load
 
@@ -38,6 +39,8 @@ class CartRow:
     changed_at: datetime
     still_since: datetime
     baseline: bool
+    fingerprint: bytes
+    read_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,16 @@ def fingerprint(cart: CartSnapshot) -> bytes:
     return blake2b("\x1e".join(lines).encode(), digest_size=16).digest()
 
 
+_of_customer = attrgetter(*(field.name for field in fields(Customer)))
+_of_line = attrgetter(*(field.name for field in fields(Line)))
+
+
 def read_hash(cart: CartSnapshot) -> bytes:
-    """Of everything as read but who is online: an equal reading needs no writing."""
+    """Of everything as read but who is online: an equal reading needs no writing. Made once a cart and look: with a
+    plain repr of the snapshot it would be the dearest thing about a cart that did not change."""
     facts = (
-        cart.customer, cart.lines, cart.currency, cart.total, cart.total_is_estimate, cart.stage, cart.device,
-        cart.source_updated_at, cart.recovery_url, cart.coupon_codes,
+        _of_customer(cart.customer), [_of_line(line) for line in cart.lines], cart.currency, cart.total,
+        cart.total_is_estimate, cart.stage, cart.device, cart.source_updated_at, cart.recovery_url, cart.coupon_codes,
     )  # fmt: skip
     return blake2b(repr(facts).encode(), digest_size=16).digest()
 
@@ -118,8 +126,8 @@ async def keep(db: Connection, shop_id: int, carts: Sequence[CartRow], now: date
         lines=[json_text(line_json(cart)) for cart in snapshots],
         recovery_urls=[cart.recovery_url for cart in snapshots],
         devices=[cart.device for cart in snapshots],
-        fingerprints=[fingerprint(cart) for cart in snapshots],
-        read_hashes=[read_hash(cart) for cart in snapshots],
+        fingerprints=[row.fingerprint for row in rows],
+        read_hashes=[row.read_hash for row in rows],
         source_times=[cart.source_updated_at for cart in snapshots],
         versions=[row.version for row in rows],
         changed=[row.changed_at for row in rows],

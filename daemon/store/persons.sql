@@ -6,12 +6,14 @@ ORDER BY id
 FOR NO KEY UPDATE;
 
 -- name: known
--- Who is behind these customer references and addresses.
+-- Who is behind these customer references and addresses. Joined from the asked side: each is one look into the index.
 SELECT i.kind, i.value, p.id, p.customer_ref, p.email, p.is_guest,
     EXISTS (SELECT FROM identity c WHERE c.shop_id = p.shop_id AND c.person_id = p.id AND c.kind = 'customer') AS has_account
-FROM identity i JOIN person p ON p.shop_id = i.shop_id AND p.id = i.person_id
-WHERE i.shop_id = :shop_id
-    AND ((i.kind = 'customer' AND i.value = ANY(:refs::text[])) OR (i.kind = 'email' AND i.value = ANY(:emails::text[])));
+FROM (
+    SELECT 'customer' AS kind, unnest(:refs::text[]) AS value UNION ALL SELECT 'email', unnest(:emails::text[])
+) AS asked
+JOIN identity i ON i.shop_id = :shop_id AND i.kind = asked.kind AND i.value = asked.value
+JOIN person p ON p.shop_id = i.shop_id AND p.id = i.person_id;
 
 -- name: new_ids
 SELECT nextval(pg_get_serial_sequence('person', 'id')) AS id FROM generate_series(1, :count);

@@ -20,9 +20,9 @@ INTRO = """\
 
 <!-- Written by tools/docs_cli.py from daemon/cli: change that, then run `make docs`. -->
 
-`tillbell COMMAND --help` says the same. Every command reads the [settings](settings.md) of its environment: give it those
-of the daemon. It may be used beside a running one. It ends with 0 when all is well, 1 for findings, 2 for a wrong call,
-75 for "try again later", 78 for a wrong configuration.
+`tillbell COMMAND --help` says the same. Every command reads the [settings](settings.md) of its environment: give it
+those of the daemon. It may be used beside a running one. It ends with 0 when all is well, 1 for findings, 2 for a wrong
+call, 75 for "try again later", 78 for a wrong configuration.
 """
 
 

@@ -23,7 +23,7 @@ INTRO = """\
 
 Each setting is an environment variable. Each may also be given as a file, by its name with `_FILE` behind it:
 `TILLBELL_SMTP_PASSWORD_FILE=/run/secrets/smtp` reads the password from there, without the line feed at its end. A name
-that is not in this table is an error, and so is one that is set both ways. Spans of time have a unit (`90s`, `5m`, `3d`).
+that is not in this table is an error, and so is one that is set both ways. Spans of time have a unit (`90s`, `3d`).
 `tillbell settings` prints what holds now, with secrets masked; `tillbell check` says what is missing.
 
 Shops, senders and policies are no settings: they stand in the [rule files](rules.md).

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from random import SystemRandom
@@ -44,6 +45,10 @@ class Context:
     """The number in [0, 1) that a person draws at birth; the argument says who, for a repeatable demo."""
     idle: Callable[[], bool] = field(default=lambda: True)
     """Whether nothing is being done in this process right now; set by whoever does the work."""
+    cut_off: bool = False
+    """The database was out of reach for this process; set by whoever noticed, cleared by the next claim."""
+    back_since: datetime | None = None
+    """Machine time of the first answer after that."""
     rung: set[tuple[str, int]] = field(default_factory=set)
     """Work (name, shop_id) that this process wants done at once; the bell takes it from here."""
     bell: asyncio.Event = field(default_factory=asyncio.Event)

@@ -18,6 +18,7 @@ from daemon.flow import deliver
 from daemon.house import house, own_version, servers_of, take_rules
 from daemon.settings import Settings
 from daemon.store import books, clock, shops
+from daemon.store.database import is_transient
 from daemon.web.serve import Served, serve
 from daemon.worker import Runner
 
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 
 Part = Literal["all", "web", "worker"]
 BEAT = 10.0
+SOON = 1.0
 BOOKS_EVERY = 60.0
 
 
@@ -124,11 +126,14 @@ async def keep_rules(context: Context) -> None:
 async def beats(context: Context, served: Served, only: Part) -> None:
     """This process is alive, and says what its journal still holds."""
     while True:
+        lines, pause = served.journal_lines(), BEAT
         try:
-            await shops.beat(context.pool, context.process, only, own_version(), served.journal_lines())
+            await shops.beat(context.pool, context.process, only, own_version(), lines)
         except Exception as error:
+            context.cut_off = context.cut_off or is_transient(error)
             log.warning("heartbeat", problem=repr(error))
-        await asyncio.sleep(BEAT)
+            pause = SOON
+        await asyncio.sleep(SOON if lines else pause)
 
 
 async def keep_books(context: Context) -> None:

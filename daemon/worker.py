@@ -51,6 +51,7 @@ class Runner:
         self.context = context
         self.running: dict[tuple[str, int], asyncio.Task[None]] = {}
         self.again: set[tuple[str, int]] = set()
+        self.failing: set[tuple[str, int]] = set()
 
     def start(self, name: str, shop_id: int) -> None:
         """See that it is done soon; returns at once."""
@@ -93,8 +94,10 @@ class Runner:
         try:
             await self._drain(name, shop_id)
         except Exception as error:
+            context.cut_off = context.cut_off or is_transient(error)
             known = is_transient(error) or isinstance(error, ShopUnavailable)
             log.log(30 if known else 40, name, shop=shop_id, problem=str(error) or repr(error), exc_info=not known)
+            self.failing.add((name, shop_id))
             try:
                 await work.failed(context.pool, shop_id, name, f"{type(error).__name__}: {error}"[:300])
             except Exception as second:
@@ -108,10 +111,19 @@ class Runner:
             return
         try:
             while not context.stopping.is_set():
-                if not one.shared and await work.take(context.pool, shop_id, name, context.process, LEASE) is None:
+                taken = None if one.shared else await work.take(context.pool, shop_id, name, context.process, LEASE)
+                if taken is None and not one.shared:
                     return
-                if not await one.do(context, shop_id, await clock.shop_now(context.pool)):
+                found = await one.do(context, shop_id, await clock.shop_now(context.pool))
+                await self._well((name, shop_id), taken.failures if taken else 0)
+                if not found:
                     return
         finally:
             if not one.shared:
                 await work.give_back(context.pool, shop_id, name, context.process)
+
+    async def _well(self, key: tuple[str, int], failures: int) -> None:
+        """It worked: what was said of it before no longer holds."""
+        if failures or key in self.failing:
+            await work.well(self.context.pool, key[1], key[0])
+            self.failing.discard(key)

@@ -16,8 +16,7 @@ from daemon.batcher import Batcher
 from daemon.context import Context
 from daemon.flow import mails, policies, shop_orders
 from daemon.mail import MailError
-from daemon.shops.base import ShopUnavailable
-from daemon.store import clock, decisions, facts, messages
+from daemon.store import clock, decisions, facts, messages, shops
 from daemon.store.database import Connection, again
 from daemon.store.decisions import Note
 from daemon.store.facts import Case
@@ -93,6 +92,8 @@ async def due_messages(context: Context, shop_id: int, now: datetime) -> int:
     """Claim and hand over until nothing is due or nothing more can leave; how many were at the gate.
     What has been handed over goes on by itself and is recorded as it ends."""
     gated = 0
+    if await _waits_for_journals(context):
+        return 0
     resting = await messages.resting(context.pool, shop_id)
     for channel in context.channels.values():
         if channel.name in resting:
@@ -108,15 +109,22 @@ async def due_messages(context: Context, shop_id: int, now: datetime) -> int:
     return gated
 
 
+async def _waits_for_journals(context: Context) -> bool:
+    """After PostgreSQL was away, opt-outs may still be on the disks of web processes: they come first."""
+    if context.cut_off:
+        context.back_since, context.cut_off = await clock.machine_now(context.pool), False
+    waiting = await shops.journals_waiting(context.pool, context.back_since)
+    if waiting:
+        log.info("claimed", messages=0, held=f"{waiting} web processes have not emptied their journals")
+    return waiting > 0
+
+
 async def claim(
     context: Context, shop_id: int, channel: str, now: datetime, most: int
 ) -> tuple[int, list[tuple[Claim, Case]]]:
-    """(how many were at the gate, those that may leave now). One transaction: lock the persons, look anew, move."""
-    try:
-        await shop_orders.look(context, shop_id, channel, now, most)
-    except ShopUnavailable as error:
-        log.warning("claimed", shop=context.shop_name(shop_id), problem=str(error), held="the shop does not answer")
-        return 0, []
+    """(how many were at the gate, those that may leave now). One transaction: lock the persons, look anew, move.
+    Raises ShopUnavailable where messages have to wait for the shop's word on new orders."""
+    await shop_orders.look(context, shop_id, channel, now, most)
     known = policies.shop_facts(context, shop_id, now)
     lease = context.channels[channel].longest() + MARGIN
 

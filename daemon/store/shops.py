@@ -61,9 +61,9 @@ async def leave(db: Connection | Pool, process: str) -> None:
     await sql.leave(db, process=process)
 
 
-async def journals_waiting(db: Connection | Pool) -> int:
-    """Hits on the disks of live web processes."""
-    return int(await sql.journals_waiting(db))
+async def journals_waiting(db: Connection | Pool, since: datetime | None) -> int:
+    """Web processes that may hold opt-outs which the database does not have. `since`: when our way to it came back."""
+    return int(await sql.journals_waiting(db, since=since))
 
 
 async def beats(db: Connection | Pool) -> list[Beat]:

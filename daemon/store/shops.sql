@@ -27,9 +27,12 @@ ON CONFLICT (process) DO UPDATE SET journal_lines = excluded.journal_lines, beat
 DELETE FROM heartbeat WHERE process = :process OR beat_real < clock_timestamp() - interval '1 day';
 
 -- name: journals_waiting$
--- Hits that live web processes hold on disk: an opt-out may be among them.
-SELECT coalesce(sum(journal_lines), 0) FROM heartbeat
-WHERE kind IN ('all', 'web') AND beat_real > clock_timestamp() - interval '60 seconds';
+-- Web processes whose disks may hold an opt-out that the database does not know: they say so, or they have not reported
+-- since the database (or our way to it) came back. A process that stays silent is waited for at most a minute.
+SELECT count(*) FROM heartbeat, greatest(pg_postmaster_start_time(), :since::timestamptz) AS back
+WHERE kind IN ('all', 'web') AND beat_real > back - interval '1 day' AND CASE
+    WHEN beat_real > back THEN journal_lines > 0 AND beat_real > clock_timestamp() - interval '60 seconds'
+    ELSE clock_timestamp() < back + interval '60 seconds' END;
 
 -- name: beats
 SELECT process, kind, version, journal_lines, clock_timestamp() - beat_real AS silent_for FROM heartbeat ORDER BY process;

@@ -63,6 +63,11 @@ async def progress(
     await sql.progress(db, shop_id=shop_id, name=name, holder=holder, state=state, lease=lease)
 
 
+async def well(db: Connection | Pool, shop_id: int, name: str) -> None:
+    """It works again: no problem, no rest."""
+    await sql.well(db, shop_id=shop_id, name=name)
+
+
 async def failed(db: Connection | Pool, shop_id: int, name: str, problem: str) -> None:
     """It rests for a while, longer each time."""
     await sql.failed(db, shop_id=shop_id, name=name, problem=problem)

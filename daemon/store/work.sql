@@ -23,6 +23,11 @@ WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
 UPDATE work SET state = :state, lease_until_real = clock_timestamp() + :lease
 WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
 
+-- name: well!
+-- It works again.
+UPDATE work SET failures = 0, problem = NULL, rest_until_real = NULL
+WHERE shop_id = :shop_id AND name = :name AND failures > 0;
+
 -- name: failed!
 -- Back-off doubles from 1 s to 10 minutes.
 UPDATE work SET failures = failures + 1, problem = :problem,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 from daemon.shops.base import Product
@@ -124,3 +125,35 @@ async def test_a_removed_step_is_cancelled_at_the_gate(town, make_buyer):
     [message] = await town.fetch("SELECT state, reason FROM message")
     assert (message["state"], message["reason"]) == ("cancelled", "rule_removed")
     assert town.letters.taken == []
+
+
+async def test_while_the_shop_is_silent_messages_wait_and_then_go(town, make_basket, make_buyer):
+    shop = await town.polls()
+    await town.passes(minutes=5)
+    shop.shows = {"c1": make_basket("c1", make_buyer("1"), "red")}
+    await town.passes(minutes=50)
+    shop.silent = True
+    await town.passes(minutes=40)
+    assert town.letters.taken == []
+    assert await town.value("SELECT problem FROM work WHERE name = 'deliver'")
+    shop.silent = False
+    await town.context.pool.execute("UPDATE work SET rest_until_real = NULL")
+    await town.passes(minutes=15)
+    assert len(town.letters.taken) == 1
+    assert await town.value("SELECT problem FROM work WHERE name = 'deliver'") is None
+
+
+async def test_claims_wait_for_opt_outs_on_the_disk_of_a_web_process(town, make_buyer):
+    beat = "INSERT INTO heartbeat VALUES ('other', 'web', '1', $1, clock_timestamp()) ON CONFLICT (process)"
+    beat += " DO UPDATE SET journal_lines = $1, beat_real = clock_timestamp()"
+    await town.context.pool.execute(beat, 3)
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.context.pool.execute("UPDATE clock SET base_shop = base_shop + interval '61 minutes'")
+    town.context.bell.set()
+    async with asyncio.timeout(20):
+        while await town.value("SELECT state FROM message") != "prepared":
+            await asyncio.sleep(0.02)
+    assert town.letters.taken == []
+    await town.context.pool.execute(beat, 0)
+    await town.settles()
+    assert len(town.letters.taken) == 1

@@ -38,7 +38,6 @@ async def enrol(
     answers: Mapping[tuple[int, str], bool],
 ) -> list[Judged]:
     """Each due cart with its word. `answers` are those to earlier 'ask', by cart and policy name."""
-    asked = sorted(answers.items())
     rows = await sql.enrol(
         db,
         shop_id=shop_id,
@@ -55,9 +54,7 @@ async def enrol(
         asks=[one.has_condition for one in terms],
         never=["\n".join(one.never_like) for one in terms],
         groups=["\n".join(one.never_groups) for one in terms],
-        answered_carts=[cart for (cart, _), _ in asked],
-        answered_policies=[policy for (_, policy), _ in asked],
-        answers=[holds for _, holds in asked],
+        answers={f"{cart} {policy}": holds for (cart, policy), holds in answers.items()},
         holdout=holdout,
         rehearsal=rehearsal,
     )

@@ -2,10 +2,12 @@
 -- Step 3, set-based: carts at rest become recoveries. Each due cart is held against the shop's policies in their order;
 -- the first that takes it wins. Whatever is not taken gets its reason, and a time to look again if there is one.
 -- A policy with a condition of its own answers 'ask' until the caller has answered for that cart.
+-- Nothing here joins two sets whose size only the run can tell: on a table too young for statistics each such join is a
+-- product of both. So answers are looked up in one object, lines are fetched at the end, and what was made is not joined.
 WITH due AS MATERIALIZED (
-    SELECT c.id, c.ref, c.person_id, c.currency, c.total, c.lines, c.stage, c.changed_at, c.still_since
+    SELECT c.id, c.ref, c.person_id, c.currency, c.total, c.stage, c.changed_at, c.still_since
     FROM cart c
-    WHERE c.shop_id = :shop_id AND c.look_at <= :now AND c.state = 'open'
+    WHERE c.shop_id = :shop_id AND c.look_at <= :now  -- by a CHECK, an open one
     ORDER BY c.look_at LIMIT :most
     FOR NO KEY UPDATE SKIP LOCKED
 ), terms AS MATERIALIZED (
@@ -13,8 +15,6 @@ WITH due AS MATERIALIZED (
         :oldest::interval[], :existing::boolean[], :again::interval[], :asks::boolean[], :never::text[], :groups::text[])
         WITH ORDINALITY AS t (hash, name, rests_for, total_at_least, currency, not_older_than, existing_only, again_after,
             asks, never, groups, place)
-), answered AS MATERIALIZED (
-    SELECT * FROM unnest(:answered_carts::bigint[], :answered_policies::text[], :answers::boolean[]) AS a (cart_id, policy, holds)
 ), known AS (
     SELECT due.*, p.id IS NULL AS nobody, p.email, p.customer_group, p.zone, p.may_be_written_to, p.active_at, p.split_key,
         greatest(last.started_at, p.written_to_elsewhere_at) AS last_started_at, last.ended_at AS last_ended_at, last.state AS last_state, last.cart_id AS last_cart,
@@ -37,7 +37,7 @@ WITH due AS MATERIALIZED (
         WHERE o.shop_id = :shop_id AND o.cart_ref = due.ref AND o.cart_ref <> '' AND o.standing = 'purchase'
             AND o.placed_at >= due.changed_at LIMIT 1) AS linked ON true
 ), judged AS (
-    SELECT k.*, t.hash, t.name, t.place, a.holds,
+    SELECT k.*, t.hash, t.name, t.place,
         CASE
             WHEN k.nobody OR k.email IS NULL THEN 'no: there is nobody to write to'
             WHEN NOT k.may_be_written_to THEN 'no: this customer is not written to'
@@ -63,7 +63,7 @@ WITH due AS MATERIALIZED (
         k.last_started_at + t.again_after AS cooled_at, k.changed_at + t.not_older_than AS too_old_at
     FROM known k
     LEFT JOIN terms t ON true
-    LEFT JOIN answered a ON a.cart_id = k.id AND a.policy = t.name
+    CROSS JOIN LATERAL (SELECT (:answers::jsonb ->> (k.id || ' ' || t.name))::boolean AS holds) AS a
 ), chosen AS (
     SELECT DISTINCT ON (id) *,
         row_number() OVER (PARTITION BY person_id, word ORDER BY changed_at DESC, id, place) AS nth,
@@ -76,7 +76,7 @@ WITH due AS MATERIALIZED (
     FROM chosen WHERE word = 'take' AND nth = 1
     ORDER BY person_id
     ON CONFLICT DO NOTHING
-    RETURNING id, cart_id, held_out
+    RETURNING id, cart_id, policy_name, held_out
 ), settled AS (
     UPDATE cart SET
         look_at = CASE
@@ -95,12 +95,15 @@ WITH due AS MATERIALIZED (
         END,
         answered_at = CASE WHEN chosen.word NOT IN ('rests', 'ask') THEN :now END
     FROM chosen WHERE cart.shop_id = :shop_id AND cart.id = chosen.id
-    RETURNING cart.id
 )
-SELECT chosen.id AS cart_id, chosen.word, chosen.name AS policy, made.id AS recovery_id, made.held_out,
-    CASE WHEN chosen.word = 'ask' THEN chosen.lines END AS lines,
-    CASE WHEN chosen.word = 'ask' THEN chosen.total END AS total,
-    CASE WHEN chosen.word = 'ask' THEN chosen.currency END AS currency,
-    CASE WHEN chosen.word = 'ask' THEN chosen.stage END AS stage,
-    chosen.changed_at, chosen.customer_group, chosen.zone, chosen.bought_at
-FROM chosen LEFT JOIN made ON made.cart_id = chosen.id;
+SELECT cart_id, 'take' AS word, policy_name AS policy, id AS recovery_id, held_out, NULL::jsonb AS lines, NULL::numeric AS total,
+    NULL AS currency, NULL AS stage, NULL::timestamptz AS changed_at, NULL AS customer_group, NULL AS zone, NULL::timestamptz AS bought_at
+FROM made
+UNION ALL
+SELECT chosen.id, word, name, NULL, NULL, cart.lines, chosen.total, chosen.currency, chosen.stage, chosen.changed_at, customer_group,
+    zone, bought_at
+FROM chosen JOIN cart ON cart.shop_id = :shop_id AND cart.id = chosen.id
+WHERE word = 'ask'
+UNION ALL
+SELECT id, word, name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM chosen WHERE word <> 'ask' AND (word <> 'take' OR nth > 1);

@@ -59,6 +59,8 @@ async def is_finished(context: Context) -> bool:
         return False
     now = await clock.shop_now(context.pool)
     due = await work.due(context.pool, shops, now)
+    if due:
+        context.bell.set()  # at once, not at the next tick
     return not due and not await work.busy(context.pool, shops) and context.idle() and not context.rung
 
 

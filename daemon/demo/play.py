@@ -23,12 +23,16 @@ from daemon.demo.process import Daemon, settings
 from daemon.demo.reading_room import ReadingRoom
 from daemon.demo.shop import Hook, PretendShop
 from daemon.demo.town import Town
+from daemon.embedded import Servers, start
 from daemon.embedded.process import free_port
 
 HOME = ZoneInfo("Europe/Berlin")
 OPENS_AT = 8
 """Hour of the Monday on which the story begins."""
-POLL_EVERY = timedelta(minutes=15)
+POLL_EVERY = timedelta(minutes=20)
+THROWN_AWAY = {"fsync": "off", "full_page_writes": "off", "autovacuum_naptime": "2s"}
+"""Of PostgreSQL: the demo's database does not outlive it, so nothing has to survive a power cut. Days pass in seconds,
+so its planner has to learn soon how large the tables have become."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ async def staged(plot: Plot, listener: Callable[[Any], None] = lambda _: None) -
     """All set up, the daemon ready. Leaving it stops everything and removes its folder."""
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(temporary_folder())
-        start = monday(machine_now())
+        begin = monday(machine_now())
         playing: list[Town] = []
 
         def now() -> datetime:
@@ -91,22 +95,27 @@ async def staged(plot: Plot, listener: Callable[[Any], None] = lambda _: None) -
         shop = await stack.enter_async_context(PretendShop(now))
         mailbox = await stack.enter_async_context(Mailbox(now))
         room = await stack.enter_async_context(ReadingRoom(mailbox, plot.mailbox_port))
-        rulebook.write(folder / "rules.d", shop.url, (start - timedelta(days=730)).date())
-        daemon = _daemon(plot, folder, shop, mailbox, listener)
+        rulebook.write(folder / "rules.d", shop.url, (begin - timedelta(days=730)).date())
+        servers = await stack.enter_async_context(await start(folder / "servers", settings=THROWN_AWAY))
+        daemon = _daemon(plot, folder, shop, mailbox, servers, listener)
         people = shoppers.population(plot.seed, plot.shoppers, plot.hours)
-        town = await stack.enter_async_context(Town(shop, mailbox, people, start))
+        town = await stack.enter_async_context(Town(shop, mailbox, people, begin))
         stack.push_async_callback(daemon.stop)
         await daemon.start()
         await daemon.finished()  # the first look at the shop: nobody is there yet
         playing.append(town)
-        await daemon.jump(start)
+        await daemon.jump(begin)
         yield Stage(plot, town, shop, mailbox, daemon, room.url, folder)
 
 
-def _daemon(plot: Plot, folder: Path, shop: PretendShop, mailbox: Mailbox, listener: Callable[[Any], None]) -> Daemon:
+def _daemon(
+    plot: Plot, folder: Path, shop: PretendShop, mailbox: Mailbox, servers: Servers, listener: Callable[[Any], None]
+) -> Daemon:
     key = "whsec_" + base64.b64encode(os.urandom(32)).decode()
     ports = (free_port(), free_port())
     extra = {
+        "TILLBELL_DATABASE_URL": servers.database_url,
+        "TILLBELL_REDIS_URL": servers.redis_url,
         "DEMO_SHOP_TOKEN": shop.token,
         "DEMO_SHOP_KEY": key,
         "TILLBELL_SECRET": secrets.token_hex(32),

@@ -15,8 +15,8 @@ Relation = Literal["customer", "subscriber", "stranger"]
 Reader = Literal["browser", "gmail", "apple", "outlook"]
 
 RELATIONS: tuple[Relation, ...] = ("customer", "subscriber", "stranger")
-GRID = timedelta(minutes=5)
-"""What people do happens at full five minutes: the fewer instants, the sooner the story is told."""
+GRID = timedelta(minutes=10)
+"""What people do happens at full ten minutes: the fewer instants, the sooner the story is told."""
 AWAKE = (7, 23)
 """Hours of the day between which people read and shop."""
 
@@ -180,7 +180,7 @@ def after_mail(who: Shopper, step: str) -> AfterMail:
         return AfterMail(opens_after)
     return AfterMail(
         opens_after,
-        clicks_after=on_grid(timedelta(minutes=9 * spans[1])),
+        clicks_after=on_grid(timedelta(minutes=12 * spans[1])),
         link=dice.randrange(12),
         buys_after=_minutes(2, 25, spans[2]) if buys < 0.42 else None,
         changes_after=_minutes(2, 9, spans[3]) if buys >= 0.42 and turns < 0.2 else None,

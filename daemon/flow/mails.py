@@ -17,6 +17,7 @@ from daemon.mail import (
     MailContext,
     MailError,
     MailLine,
+    NothingToShow,
     Reason,
     Rendered,
     Sender,
@@ -93,6 +94,8 @@ def render_step(
         raise MailError(f"there is no template {step.template_name}")
     shop = context.keeper.book.shops[context.shop_name(shop_id)]
     values = replace(mail_context(shop, one, case, wares, unsubscribe), subjects=step.subject or {})
+    if all(line.in_stock is False for line in values.lines):
+        raise NothingToShow("nothing of the cart can be bought any more")
     return render(template, values, tracked)
 
 

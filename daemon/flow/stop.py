@@ -8,6 +8,7 @@ import structlog
 
 from daemon import metrics
 from daemon.context import Context
+from daemon.flow import forget
 from daemon.store import database, messages, work
 
 log = structlog.get_logger()
@@ -27,7 +28,8 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
         lost = await messages.reap(context.pool, shop_id, now, MOST)
         late = await messages.expire(context.pool, shop_id, now, MOST)
         settled = await messages.settle_unknown(context.pool, shop_id, now)
-        await work.done(context.pool, shop_id, "sweep", context.process, taken.state, now + EVERY, now)
+        state = await forget.what_is_old(context, shop_id, taken.state, now)
+        await work.done(context.pool, shop_id, "sweep", context.process, state, now + EVERY, now)
     finally:
         await work.give_back(context.pool, shop_id, "sweep", context.process)
     metrics.deadlocks.set(database.deadlocks.count)

@@ -157,3 +157,13 @@ async def test_claims_wait_for_opt_outs_on_the_disk_of_a_web_process(town, make_
     await town.context.pool.execute(beat, 0)
     await town.settles()
     assert len(town.letters.taken) == 1
+
+
+async def test_when_all_is_sold_out_the_recovery_is_over(town, make_basket, make_buyer):
+    shop = await town.polls()
+    shop.sells = wares(red=False, blue=False)
+    await town.passes(minutes=5)
+    shop.shows = {"c1": make_basket("c1", make_buyer("1"), "red", "blue")}
+    await town.passes(hours=2)
+    assert town.letters.taken == []
+    assert await town.ends() == {"nothing_left": 1}

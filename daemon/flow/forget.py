@@ -1,0 +1,35 @@
+"""What may no longer be kept is forgotten, a batch at a time, from where the last round ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from daemon.context import Context
+from daemon.store import clock, retention
+
+log = structlog.get_logger()
+
+MOST = 1000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+async def what_is_old(context: Context, shop_id: int, state: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """One batch of hits and one of messages; the state to go on from."""
+    machine = await clock.machine_now(context.pool)
+    after = datetime.fromisoformat(state["hits"]) if "hits" in state else EPOCH
+    hits = await retention.forget_hits(context.pool, shop_id, after, machine - context.settings.keep_hits, MOST)
+    letters = await retention.forget_content(
+        context.pool, shop_id, int(state.get("content", 0)), now - context.settings.keep_content, MOST
+    )
+    if hits.forgotten or letters.forgotten:
+        log.info(
+            "stopped", shop=context.shop_name(shop_id), hits=hits.forgotten, texts=letters.forgotten, kept="no more"
+        )
+    return {
+        **state,
+        **({"hits": hits.reached.isoformat()} if hits.reached else {}),
+        **({"content": letters.reached} if letters.reached else {}),
+    }

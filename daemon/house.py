@@ -153,13 +153,22 @@ def signing_keys(settings: Settings) -> Secrets:
             raise ConfigurationError(
                 "TILLBELL_SECRET: each key needs 32 characters or more, written as `2:new…,1:old…` with numbers to 255"
             )
-        numbered.setdefault(int(number), hashlib.blake2b(value.encode()).digest())
+        if int(number) in numbered:
+            raise ConfigurationError(
+                f"TILLBELL_SECRET: two keys have the number {int(number)}, so the links of one would die; "
+                "hint: a key without a number is 1, so give the new one 2, as in `2:new…,1:old…`"
+            )
+        numbered[int(number)] = hashlib.blake2b(value.encode()).digest()
     return Secrets(next(iter(numbered)), numbered)
 
 
 async def pepper_of(settings: Settings, pool: Pool) -> bytes:
     """The pepper, if it is the one that this database was made with."""
     text = settings.pepper.get_secret_value() or keys.key(data_dir(settings), "pepper")
+    if len(text) < 32:
+        raise ConfigurationError(
+            "TILLBELL_PEPPER: needs 32 characters or more: with less, hashed addresses can be guessed"
+        )
     pepper = hashlib.blake2b(text.encode()).digest()
     fingerprint = hashlib.blake2b(b"fingerprint", key=pepper, digest_size=16).digest()
     if await shops.pepper_fingerprint(pool, fingerprint) != fingerprint:

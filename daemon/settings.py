@@ -17,6 +17,7 @@ from pytimeparse.timeparse import timeparse as parse_span
 from daemon.errors import ConfigurationError
 
 PREFIX = "TILLBELL_"
+UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 NOT_SETTINGS = frozenset({"TILLBELL_TEST_DATABASE_URL", "TILLBELL_TEST_REDIS_URL"})
 
 
@@ -56,7 +57,7 @@ class Settings(BaseSettings):
     )
     pepper: SecretStr = Field(
         SecretStr(""),
-        description="Key of the hashed addresses that are not written to. It never changes. "
+        description="Key of the hashed addresses that are not written to, 32 characters or more. It never changes. "
         "Empty: made once and kept in the data folder.",
     )
     poll_every: timedelta = Field(timedelta(seconds=60), description="Time between two looks at a shop, in shop time.")
@@ -151,16 +152,29 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
     raise ConfigurationError("\n".join(mistakes))
 
 
+def written(value: object) -> str:
+    """As one would set it; a secret masked."""
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+        fits = [f"{seconds / size:g}{unit}" for unit, size in UNITS.items() if seconds % size == 0]
+        return fits[0] if fits else f"{seconds:g}s"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
+
+
 def _value(name: str, value: str, mistakes: list[str]) -> tuple[str, str]:
     field = name.removeprefix(PREFIX).lower()
     if field in Settings.model_fields:
         return field, value
     if field.endswith("_file") and field.removesuffix("_file") in Settings.model_fields:
         try:
-            return field.removesuffix("_file"), Path(value).read_text(encoding="utf-8").rstrip("\n")
+            return field.removesuffix("_file"), Path(value).read_text(encoding="utf-8").rstrip("\r\n")
         except OSError as error:
             mistakes.append(f"{name}: {error.strerror or error}: {value}")
-            return "", ""
+        except UnicodeDecodeError:
+            mistakes.append(f"{name}: it is not UTF-8: {value}")
+        return "", ""
     near = difflib.get_close_matches(field, Settings.model_fields, n=1, cutoff=0.7)
     mistakes.append(f"unknown setting {name}" + (f"; did you mean {PREFIX}{near[0].upper()}?" if near else ""))
     return "", ""

@@ -24,8 +24,13 @@ Channel = Annotated[str | None, Parameter(help="Only this channel.")]
 For = Annotated[str | None, Parameter(name="--for", help="How long, such as 2h; without it until `resume`.")]
 
 
+def _said(_: object, reason: str) -> None:
+    if not reason.strip():
+        raise ValueError("say why: `status` and `why` show it")
+
+
 async def pause(
-    reason: str,
+    reason: Annotated[str, Parameter(validator=_said)],
     /,
     *,
     shop: ShopName = None,
@@ -84,9 +89,7 @@ async def send_test(
 
         outcome = await attempt(email, message, may_leave)
     if outcome.state == "accepted":
-        console().print(
-            f"accepted by the relay{': ' + outcome.provider_id if outcome.provider_id else ''}", markup=False
-        )
+        console().print(f"accepted by the relay{': ' + outcome.provider_id if outcome.provider_id else ''}")
         return FINE
-    console().print(f"{outcome.state}: {outcome.error} {outcome.code}".rstrip(), markup=False)
+    console().print(f"{outcome.state}: {outcome.error} {outcome.code}".rstrip())
     return FINDINGS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -64,7 +65,13 @@ async def desk() -> AsyncIterator[Desk]:
 
 
 def console() -> Console:
-    return Console(highlight=False)
+    """Prints what it is given: square brackets in a shop's words mean nothing."""
+    return Console(highlight=False, markup=False)
+
+
+def width(out: Console) -> int:
+    """Where lines are folded; in a file or a pipe a line is as long as it is, for grep."""
+    return out.width if out.is_terminal or "COLUMNS" in os.environ else 1_000_000
 
 
 def print_json(value: Any) -> None:

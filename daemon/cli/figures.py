@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -21,6 +22,9 @@ from rules.effect import Effect, effect
 Days = Annotated[str, Parameter(help="What began within this time.")]
 Window = Annotated[str, Parameter(help="How long after enrolment a purchase counts, for treated and held out alike.")]
 Each = Annotated[bool, Parameter(negative="", help="Also one row for each recovery (JSON only).")]
+
+
+FOLLOWED = {"enrolled": "yes", "": "not at rest yet"}
 
 
 async def report(
@@ -59,29 +63,36 @@ def _figures(found: Figures) -> dict[str, Any]:
 
 
 def _print(out: Console, name: str, found: Figures, window: timedelta) -> None:
-    out.print(f"\n[bold]{name}[/bold]")
-    out.print(_table("Carts", ["state", "answer", "carts"], found.carts))
-    live = [row for row in found.recoveries if not row["rehearsal"]]
-    out.print(_table("Recoveries", ["held_out", "word", "evidence", "recoveries"], live))
-    out.print(_table("Messages", ["channel", "step", "state", "messages"], _live(found.messages)))
-    out.print(_table("Hits (messages with at least one)", ["kind", "class", "messages"], found.hits))
-    rehearsed = [row for row in found.messages if row["rehearsal"]]
-    if rehearsed:
-        out.print(_table("Rehearsed, sent to nobody else", ["channel", "step", "state", "messages"], rehearsed))
+    out.print(f"shop {name}", style="bold")
+    carts = [{**row, "answer": FOLLOWED.get(row["answer"], row["answer"])} for row in found.carts]
+    _table(out, "Carts", {"state": "state", "answer": "followed up", "carts": "carts"}, carts)
+    recoveries = {"group": "group", "word": "ended by", "evidence": "evidence", "recoveries": "recoveries"}
+    _table(out, "Recoveries", recoveries, [_grouped(row) for row in found.recoveries if not row["rehearsal"]])
+    messages = {"channel": "channel", "step": "step", "state": "state", "messages": "messages"}
+    _table(out, "Messages", messages, [row for row in found.messages if not row["rehearsal"]])
+    hits = {"kind": "what", "class": "by", "messages": "messages"}
+    _table(out, "Hits: messages with at least one", hits, found.hits)
     _print_effect(out, effect(found.outcomes), window)
-    out.print(_table("Attributed (what links an order to a recovery; no proof of effect)",
-                     ["evidence", "orders", "total", "currency"], found.money))  # fmt: skip
+    money = {"evidence": "evidence", "orders": "orders", "total": "total", "currency": ""}
+    _table(out, "Attributed: what links an order to a recovery, no proof of effect", money, found.money)
+    rehearsed = [_grouped(row) for row in found.recoveries if row["rehearsal"]]
+    if rehearsed:
+        _table(out, "Rehearsed recoveries, in no figure above", recoveries, rehearsed)
+        _table(out, "Rehearsed messages, to nobody but the test address", messages,
+               [row for row in found.messages if row["rehearsal"]])  # fmt: skip
 
 
-def _live(rows: Sequence[Any]) -> list[Any]:
-    return [row for row in rows if not row["rehearsal"]]
+def _grouped(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "group": "held out" if row["held_out"] else "treated", "word": row["word"].replace("_", " ")}
 
 
 def _print_effect(out: Console, seen: Effect, window: timedelta) -> None:
     """Proof first: what the messages changed, with its interval and its denominator."""
-    out.print(f"\n[bold]Effect[/bold]: bought within {window.days} days of enrolment, of all enrolled")
+    out.print("\nEffect", style="bold")
+    out.print(f"  Of all who were followed up, held out or not: who bought within {_days(window)}.")
     for word, arm in (("treated", seen.treated), ("held out", seen.held_out)):
-        out.print(f"  {word:9} {arm.recovered} of {arm.recoveries} recoveries ({arm.persons} persons): {arm.rate:.1%}")
+        rate = f"{arm.rate:.1%}: " if arm.recoveries else ""
+        out.print(f"  {word:9} {rate}{arm.recovered} of {arm.recoveries} recoveries, {arm.persons} persons")
     if seen.difference is None or seen.low is None or seen.high is None:
         out.print("  too few persons yet for a comparison")
     else:
@@ -93,13 +104,30 @@ def _print_effect(out: Console, seen: Effect, window: timedelta) -> None:
         out.print(f"  {seen.crossed} recoveries left the comparison: their person was treated and held out at once")
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Any]) -> Table:
-    table = Table(*[column.replace("_", " ") for column in columns], title=title, title_justify="left", box=None)
-    for row in rows:
-        table.add_row(*["" if row[column] is None else str(row[column]) for column in columns])
+def _days(span: timedelta) -> str:
+    whole = span.total_seconds() / 86400
+    return "a day" if whole == 1 else f"{whole:g} days" if whole >= 1 else f"{whole * 24:g} hours"
+
+
+def _table(out: Console, title: str, columns: Mapping[str, str], rows: Sequence[Any]) -> None:
+    """Columns by the name in the row, with their heading; numbers stand right."""
+    out.print(f"\n{title}", style="bold")
     if not rows:
-        table.add_row("none")
-    return table
+        out.print("  none")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 2), pad_edge=False)
+    for name, heading in columns.items():
+        is_number = isinstance(rows[0][name], (int, Decimal)) and not isinstance(rows[0][name], bool)
+        table.add_column(heading, justify="right" if is_number else "left")
+    for row in rows:
+        table.add_row(*[_cell(row[name]) for name in columns])
+    out.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 async def books(*, as_json: AsJson = False) -> int:
@@ -111,10 +139,9 @@ async def books(*, as_json: AsJson = False) -> int:
         print_json({"violations": [asdict(one) for one in found], "sums": [asdict(one) for one in sums]})
     else:
         out = console()
-        out.print(
-            _table("Messages", ["shop", "rehearsal", "channel", "state", "messages"], [asdict(one) for one in sums])
-        )
+        columns = {name: name for name in ("shop", "rehearsal", "channel", "state", "messages")}
+        _table(out, "Messages", columns, [asdict(one) for one in sums])
         for one in found:
             out.print(f"{one.kind}: {one.noun} {one.id} of shop {one.shop_id}")
-        out.print(f"{len(found)} contradictions" if found else "the books are clean")
+        out.print(f"\n{len(found)} contradictions" if found else "\nthe books are clean")
     return FINDINGS if found else FINE

@@ -78,7 +78,7 @@ async def check(*, as_json: AsJson = False) -> int:
         print_json({"findings": findings})
     else:
         for finding in findings:
-            console().print(finding, markup=False)
+            console().print(finding)
         if not findings:
             console().print("all is well")
     return FINDINGS if findings else FINE
@@ -124,7 +124,7 @@ def settings(*, as_json: AsJson = False) -> int:
     """Print every setting, its value and what it does. Secrets are masked."""
     chosen = setting.read()
     rows = [
-        (f"{PREFIX}{name.upper()}", str(getattr(chosen, name)), str(field.description))
+        (f"{PREFIX}{name.upper()}", setting.written(getattr(chosen, name)), str(field.description))
         for name, field in Settings.model_fields.items()
     ]
     if as_json:

@@ -13,7 +13,7 @@ from rich.table import Table
 from daemon.cli.desk import AsJson, Desk, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.context import address_hmac
-from daemon.flow.blocklists import Listed, read_list
+from daemon.flow.blocklists import Listed, not_an_address, read_list
 from daemon.house import pepper_of
 from daemon.store import persons, recoveries, suppressions
 from daemon.store.database import Connection, again
@@ -24,9 +24,17 @@ Channel = Annotated[Literal["any", "email"], Parameter(help="Which channel; any:
 CHUNK = 1000
 
 
+def _is_address(_: object, written: str) -> None:
+    if problem := not_an_address(written):
+        raise ValueError(problem)
+
+
+Addresses = Annotated[str, Parameter(validator=_is_address)]
+
+
 @app.command
 async def add(
-    *addresses: str,
+    *addresses: Addresses,
     shop: ShopName = None,
     channel: Channel = "email",
     reason: Annotated[str, Parameter(help="Why, for `list` and `why`.")] = "by hand",
@@ -35,12 +43,14 @@ async def add(
     async with desk() as at:
         listed = [Listed(address, reason, None) for address in addresses]
         number = sum([await _suppress(at, shop_id, channel, listed, "by hand") for shop_id in at.only(shop).values()])
-    console().print(f"{number} added")
+    console().print(
+        f"{number} added" + (f", {known} already on the list" if (known := len(listed) - number) > 0 else "")
+    )
     return FINE
 
 
 @app.command
-async def remove(*addresses: str, shop: ShopName = None, channel: Channel = "email") -> int:
+async def remove(*addresses: Addresses, shop: ShopName = None, channel: Channel = "email") -> int:
     """Allow ADDRESSES again. This gives no consent: without a basis nothing is sent to them."""
     number = 0
     async with desk() as at:
@@ -83,7 +93,7 @@ async def import_list(
         rested = await _rest(at, shop_id, reading.sent)
     console().print(f"{reading.form}: {number} addresses suppressed, {rested} people rest after their last mail")
     for line in reading.problems:
-        console().print(line, markup=False)
+        console().print(line)
     return FINDINGS if reading.problems else FINE
 
 
@@ -117,7 +127,7 @@ async def _suppress(at: Desk, shop_id: int, channel: str, listed: Sequence[Liste
             await persons.lock(db, shop_id, people)
             made = await suppressions.add(db, shop_id, channel, entries, source)
             if people:
-                await recoveries.end_of_persons(db, shop_id, people, "unsubscribed", at.now)
+                await recoveries.end_of_persons(db, shop_id, people, "not_allowed", at.now)
             return made
 
         number += await again(at.pool, body)

@@ -79,11 +79,10 @@ def take(reading: Reading, place: str, row: Mapping[str, str], now: datetime) ->
     if row.get("simulation") not in (None, "", "0"):
         return  # a simulated block or send never reached the customer
     written = next((row[name] for name in ADDRESS_COLUMNS if row.get(name)), "")
-    try:
-        address = validate_email(written, check_deliverability=False, test_environment=True).normalized
-    except EmailNotValidError as error:
-        problem(reading, f"{place}: {written[:60]!r} is not an e-mail address: {error}")
+    if mistake := not_an_address(written):
+        problem(reading, f"{place}: {mistake}")
         return
+    address = written
     if reading.form == "mailbeez-tracking":
         reading.sent.append(Listed(address, "written to by MailBeez", moment(row.get("date_sent", ""), now)))
         if row.get("bounce_status", "").upper().startswith("H"):
@@ -99,6 +98,15 @@ def take(reading: Reading, place: str, row: Mapping[str, str], now: datetime) ->
             row.get("source") or row.get("reason") or ("blocked (MailBeez)" if "block" in reading.form else "imported")
         )
         reading.suppressed.append(Listed(address, source[:200], moment(row.get("date_block", ""), now)))
+
+
+def not_an_address(written: str) -> str:
+    """What is wrong with it, or nothing. It is kept as written: so the shop knows it too."""
+    try:
+        validate_email(written, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        return f"{written[:60]!r} is not an e-mail address: {error}"
+    return ""
 
 
 def problem(reading: Reading, text: str) -> None:

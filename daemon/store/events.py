@@ -72,7 +72,8 @@ async def record(db: Connection, hits: Sequence[Hit], *, again: bool = False) ->
         times=[hit.at for hit in hits],
         again=again,
     )
-    return [Kept(Link(row["target"], row["kind"]) if row["target"] else None, row["at"]) for row in rows]
+    at: datetime = rows[0]["at"]
+    return [Kept(Link(row["target"], row["kind"]) if row["target"] else None, at) for row in rows]
 
 
 async def link(db: Connection | Pool, shop_id: int, message_id: int, no: int) -> Link | None:

@@ -21,7 +21,7 @@ WITH hit AS (
         SELECT FROM event e WHERE e.shop_id = hit.shop_id AND e.message_id = hit.message_id AND e.id = hit.id))
     ORDER BY hit.shop_id, hit.message_id, hit.id
 )
-SELECT l.target, l.kind, shop_time.at
+SELECT l.target, l.kind, CASE WHEN hit.place = 1 THEN shop_time.at END AS at
 FROM hit CROSS JOIN shop_time
 LEFT JOIN LATERAL (
     SELECT target, kind FROM link

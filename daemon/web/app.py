@@ -53,4 +53,3 @@ def private_app(context: Context) -> web.Application:
         ]
     )
     return app
-

@@ -208,7 +208,7 @@ class House:
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
     """Wait for a row."""
     async with asyncio.timeout(60):
-        while not await true():  # noqa: ASYNC110  a row sets no event
+        while not await true():
             await asyncio.sleep(0.05)
 
 

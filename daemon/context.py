@@ -29,7 +29,7 @@ class Context:
     settings: Settings
     pool: Pool
     secrets: Secrets
-    pepper: bytes
+    pepper: bytes = field(repr=False)
     data_dir: Path
     keeper: Keeper
     process: str
@@ -62,7 +62,10 @@ class Context:
 
     def shop_name(self, shop_id: int) -> str:
         """The name in shops.yaml; raises KeyError for a shop that is no longer there."""
-        return next(name for name, number in self.shop_ids.items() if number == shop_id)
+        for name, number in self.shop_ids.items():
+            if number == shop_id:
+                return name
+        raise KeyError(shop_id)
 
 
 def address_hmac(pepper: bytes, kind: str, address: str) -> bytes:

@@ -33,6 +33,9 @@ from daemon.tokens import Secrets
 
 log = structlog.get_logger()
 
+PATIENCE = 10.0
+"""Seconds for connections to be let go of in order."""
+
 
 @asynccontextmanager
 async def servers_of(settings: Settings, *, share: bool) -> AsyncIterator[Servers]:
@@ -84,7 +87,16 @@ async def house(settings: Settings, database_url: str, *, upgrade: bool = True) 
         finally:
             await close(context)
     finally:
-        await pool.close()
+        await close_pool(pool)
+
+
+async def close_pool(pool: Pool) -> None:
+    """In order if the server answers, else without asking it."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 async def bring_up(database_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager
@@ -35,6 +36,7 @@ async def run(settings: Settings, only: Part = "all") -> None:
     async with servers_of(settings, share=False) as servers, house(settings, servers.database_url) as context:
         stop_on_signal(context)
         async with running(context, servers.redis_url, only) as served:
+            gc.freeze()  # what start-up made stays for good: no collection has to look at it again
             log.info("ready", public=served.public_port, private=served.private_port, only=only)
             await context.stopping.wait()
             log.info("stopping", drain=str(settings.drain))

@@ -2,15 +2,13 @@
 
 The product's own handlers in a process of their own, wrk at 64 connections, PostgreSQL with its defaults. Modes:
 `group` is the product; `insert` the product with every hit written alone; `nothing` bare aiohttp that answers the same
-picture. Prints one JSON line: hits a second, 99th percentile, CPU of the web process per hit, ratios of medians over
-interleaved rounds, and how many answered hits were missing after a kill -9 (which must be none).
+picture. Medians over interleaved rounds, and how many answered hits were missing after a kill -9 (which must be none).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import re
 import shutil
@@ -18,19 +16,18 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
-from collections import defaultdict
 from contextlib import asynccontextmanager
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import asyncpg
 import uvloop
 from aiohttp import web
 
+from bench.measured import Measured, Row, rate
+from bench.place import Place
 from daemon.context import Context
-from daemon.embedded import start
 from daemon.hits import Hit
-from daemon.migrate import migrate
 from daemon.store import events
 from daemon.store.events import Link
 from daemon.web.app import public_app
@@ -41,48 +38,57 @@ from tests.letters import make_context, write_letter
 
 MODES = ("group", "insert", "nothing")
 LETTERS = 200
+CONNECTIONS = 64
 
 
-async def measure(seconds: int = 4, rounds: int = 3, connections: int = 64) -> dict[str, float]:
-    """The figures of P6 by name; see the module's docstring."""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What wrk saw of one mode: hits a second, 99th percentile in ms, CPU µs a hit of the web process."""
+
+    rate: float
+    p99: float
+    answered: int
+    cpu: float = 0.0
+
+    @classmethod
+    def median(cls, runs: list[Run]) -> Run:
+        middle = (statistics.median(column) for column in zip(*map(astuple, runs), strict=True))
+        return cls(*middle)
+
+    def __str__(self) -> str:
+        return f"{rate(self.rate)}, p99 {self.p99:.0f} ms, {self.cpu:.0f} µs CPU"
+
+
+async def measure(place: Place, seconds: int = 3, rounds: int = 3) -> Measured:
+    """`seconds` of traffic a round and mode, 64 connections."""
     wrk = shutil.which("wrk")
     if wrk is None:
-        raise SystemExit("wrk is not installed: apt-get install wrk")
-    folder = open_folder()
-    servers = await start(folder / "data", with_valkey=False, keep=False)
-    try:
-        await migrate(servers.database_url)
-        script = await seeded(servers.database_url, folder)
-        rates, late, cpu = defaultdict(list), defaultdict(list), defaultdict(list)
-        for _ in range(rounds):
-            for mode in MODES:
-                async with serving(mode, servers.database_url, folder) as (port, process):
-                    before = cpu_seconds(process.pid)
-                    told = await load(wrk, port, script, seconds, connections)
-                    rates[mode].append(told["rate"])
-                    late[mode].append(told["p99_ms"])
-                    cpu[mode].append((cpu_seconds(process.pid) - before) / told["answered"] * 1e6)
-        lost = sum([await lost_at_kill(wrk, servers.database_url, folder, script, connections) for _ in range(rounds)])
-    finally:
-        await servers.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-    rate = {mode: statistics.median(rates[mode]) for mode in MODES}
-    figures = {f"{mode}_per_s": round(rate[mode]) for mode in MODES}
-    figures |= {f"{mode}_p99_ms": round(statistics.median(late[mode]), 1) for mode in MODES}
-    figures |= {f"{mode}_cpu_us": round(statistics.median(cpu[mode]), 1) for mode in MODES}
-    return figures | {
-        "group_to_insert": round(rate["group"] / rate["insert"], 2),
-        "group_to_nothing": round(rate["group"] / rate["nothing"], 2),
-        "kills": rounds,
-        "lost_at_kill": lost,
-    }
+        return Measured([Row("P6", "hits answered after their commit", "not measured: wrk is not installed")])
+    url = await place.database()
+    script = await seeded(url, place.folder)
+    runs: dict[str, list[Run]] = {mode: [] for mode in MODES}
+    for _ in range(rounds):
+        for mode in MODES:
+            async with serving(mode, url, place.folder) as (port, process):
+                before = cpu_seconds(process.pid)
+                run = await load(wrk, port, script, seconds)
+                runs[mode].append(replace(run, cpu=(cpu_seconds(process.pid) - before) / run.answered * 1e6))
+    lost = sum([await lost_at_kill(wrk, url, place.folder, script) for _ in range(rounds)])
+    return told({mode: Run.median(each) for mode, each in runs.items()}, lost, rounds)
 
 
-def open_folder() -> Path:
-    """One that the servers' own account can reach when we are root."""
-    folder = Path(tempfile.mkdtemp(prefix="tillbell-bench-"))
-    folder.chmod(0o711)
-    return folder
+def told(runs: dict[str, Run], lost: int, kills: int) -> Measured:
+    group, insert, nothing = (runs[mode] for mode in MODES)
+    p99 = group.p99
+    rows = [
+        Row("P6", "hits after commit, to one INSERT each", f"{group}", group.rate / insert.rate, 3),
+        Row("P6", "one INSERT each, answered after it", f"{insert}"),
+        Row("P6", "hits after commit, to recording nothing", f"{nothing}", group.rate / nothing.rate, 0.5),
+        Row("P6", f"their 99th percentile, {CONNECTIONS} connections, in ms", f"{p99:.1f} ms", p99, 25, at_most=True),
+        Row("P6", "answered hits lost at kill -9", f"{lost} in {kills} kills", lost, 0, at_most=True),
+    ]
+    figures = {f"{mode}_per_s": round(run.rate) for mode, run in runs.items()}
+    return Measured(rows, figures | {f"{mode}_p99_ms": round(run.p99, 1) for mode, run in runs.items()})
 
 
 async def seeded(url: str, folder: Path) -> Path:
@@ -105,7 +111,7 @@ async def seeded(url: str, folder: Path) -> Path:
 async def serving(mode: str, url: str, folder: Path):
     """A web process on an emptied event table: its port and the process."""
     await on(url, "TRUNCATE event")
-    command = [sys.executable, __file__, "--serve", mode, "--url", url, "--folder", str(folder)]
+    command = [sys.executable, "-m", "bench.p06_pixel", mode, url, str(folder)]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     try:
         yield int(await process.stdout.readline()), process
@@ -115,27 +121,27 @@ async def serving(mode: str, url: str, folder: Path):
         await process.wait()
 
 
-async def load(wrk: str, port: int, script: Path, seconds: int, connections: int) -> dict[str, float]:
+async def load(wrk: str, port: int, script: Path, seconds: int) -> Run:
     """What wrk saw."""
-    command = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script, f"http://127.0.0.1:{port}/"]
+    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script, f"http://127.0.0.1:{port}/"]
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     text = (await process.communicate())[0].decode()
     value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", text).groups()
     if refused := re.search(r"Non-2xx or 3xx responses: (\d+)", text):
         raise SystemExit(f"{refused[1]} requests were refused")
-    return {
-        "rate": float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-        "answered": int(re.search(r"(\d+) requests in", text)[1]),
-        "p99_ms": float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
-    }
+    return Run(
+        rate=float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
+        answered=int(re.search(r"(\d+) requests in", text)[1]),
+        p99=float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
+    )
 
 
-async def lost_at_kill(wrk: str, url: str, folder: Path, script: Path, connections: int) -> int:
+async def lost_at_kill(wrk: str, url: str, folder: Path, script: Path) -> int:
     """Answered hits that are nowhere after the process was killed amid traffic."""
     async with serving("group", url, folder) as (port, process):
         asyncio.get_running_loop().call_later(1.5, process.kill)
-        told = await load(wrk, port, script, 3, connections)
-    return max(0, int(told["answered"]) - await on(url, "SELECT count(*) FROM event"))
+        run = await load(wrk, port, script, 3)
+    return max(0, run.answered - await on(url, "SELECT count(*) FROM event"))
 
 
 async def on(url: str, query: str) -> int:
@@ -186,18 +192,13 @@ def one_by_one(context: Context):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--serve", choices=MODES)
-    parser.add_argument("--url")
-    parser.add_argument("--folder", type=Path)
+    """The web process of one mode."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("mode", choices=MODES)
+    parser.add_argument("url")
+    parser.add_argument("folder", type=Path)
     told = parser.parse_args()
-    if told.serve:
-        uvloop.run(serve(told.serve, told.url, told.folder))
-    else:
-        print(json.dumps({"goal": "P6"} | asyncio.run(measure(told.seconds, told.rounds, told.connections))))
+    uvloop.run(serve(told.mode, told.url, told.folder))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import asyncpg
 
 from bench.crowd import PAGE, cart, keep_page
 from bench.measured import Measured, Row, rate
-from bench.place import NOON, Meter, Place
+from bench.place import NOON, Meter, Place, settle
 from daemon.context import Context
 from daemon.flow.ingest import micros
 from daemon.flow.keep import Look
@@ -49,6 +49,7 @@ async def one_round(context: Context, meters: dict[str, Meter], number: int, car
     with meters["new"]:
         for page in pages(fresh):
             await keep_page(context, page, Look(later, version))
+    await settle(context)
     with meters["changed"]:
         for page in pages(changed):
             await keep_page(context, page, Look(later, version + 1))

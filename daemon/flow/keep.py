@@ -117,11 +117,13 @@ async def keep_orders(
     person_of = {order.ref: person for order, person in zip(named, found, strict=True)}
     rows = [(order, person_of.get(ref), look.version) for ref, order in latest.items()]
     kept = await orders.keep(db, shop_id, rows, look.now, pushed=look.pushed)
-    await take_effect(db, shop_id, kept, look.now)
+    await take_effect(context, db, shop_id, kept, look.now)
     return len(kept)
 
 
-async def take_effect(db: Connection, shop_id: int, kept: Sequence[orders.KeptOrder], now: datetime) -> None:
+async def take_effect(
+    context: Context, db: Connection, shop_id: int, kept: Sequence[orders.KeptOrder], now: datetime
+) -> None:
     """A purchase stops; any other news about an order has the rules asked again. The persons are locked."""
     concerned = sorted({order.person_id for order in kept if order.person_id is not None})
     if not concerned:
@@ -131,7 +133,7 @@ async def take_effect(db: Connection, shop_id: int, kept: Sequence[orders.KeptOr
     if bought:
         await carts.ordered(db, shop_id, bought, now)
         for recovery in await recoveries.bought(db, shop_id, bought, now):
-            log.info("stopped", shop=shop_id, recovery=recovery, because="purchase")
+            log.info("stopped", shop=context.shop_name(shop_id), recovery=recovery, because="purchase")
     await recoveries.wake(db, shop_id, concerned, now)
 
 

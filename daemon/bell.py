@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from arq.typing import WorkerCoroutine
 
 QUEUE = "tillbell"
-NEW_ID_EVERY = 30.0
+NEW_ID_EVERY = 5.0
 """Seconds. A job of the same id is not queued twice; one that was lost with its worker is rung anew after this."""
 LONGEST_JOB = 660
 """Seconds: above the longest call of any channel. The row's lease decides, not this."""

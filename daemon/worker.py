@@ -65,9 +65,10 @@ class Runner:
         self.running[key] = task
 
     async def run(self, name: str, shop_id: int) -> None:
-        """See that it is done, and wait for it."""
+        """See that it is done, and wait for it; if it is being done already, say that once more is wanted."""
+        known = (name, shop_id) in self.running
         self.start(name, shop_id)
-        if task := self.running.get((name, shop_id)):
+        if not known and (task := self.running.get((name, shop_id))):
             await asyncio.wait([task])
 
     async def rest(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -13,11 +13,12 @@ import structlog
 from channels.base import Channel, Message, Outcome
 from daemon import metrics
 from daemon.batcher import Batcher
+from daemon.clock import monotonic
 from daemon.context import Context
 from daemon.flow import mails, policies, shop_orders
 from daemon.mail import MailError
 from daemon.store import clock, decisions, facts, messages, shops
-from daemon.store.database import Connection, again
+from daemon.store.database import Connection, again, is_transient
 from daemon.store.decisions import Note
 from daemon.store.facts import Case
 from daemon.store.messages import AtGate, Claim, Move
@@ -30,6 +31,11 @@ MOST = 64
 """A claim takes what can leave now: two a ready connection, and never more than this."""
 MARGIN = timedelta(seconds=15)
 """Machine time that a lease outlasts the channel's longest call: then the reaper calls the message unknown."""
+FRESH = 0.05
+"""Seconds for which the last look holds; after a longer wait for it, it is had again."""
+LOOKS = 3
+AGAIN = 0.5
+"""Seconds until an outcome is written again when the database was away."""
 STALE = timedelta(hours=1)
 """Content prepared longer ago than this is prepared again."""
 PAUSED = timedelta(minutes=1)
@@ -43,30 +49,46 @@ class Delivery:
     shop_id: int
     channel: Channel
     recorder: Batcher[tuple[Message, Outcome], None]
-    rechecker: Batcher[Message, bool]
+    rechecker: Batcher[Message, tuple[bool, float]]
+    """Whether it may still leave, and since when that has been known (machine time)."""
     under_way: set[asyncio.Task[None]]
-    in_flight: int = 0
+    queued: set[int] = field(default_factory=set)
+    """Fences of what was handed over and has no connection yet."""
 
     async def may_leave(self, message: Message) -> bool:
         """The last look, right before the first byte and before the last: many ask, one query answers."""
-        return not self.context.stopping.is_set() and await self.rechecker.submit(message)
+        self.queued.discard(message.fence)
+        for _ in range(LOOKS):
+            if self.context.stopping.is_set():
+                return False
+            wanted, asked_at = await self.rechecker.submit(message)
+            if not wanted or monotonic() - asked_at <= FRESH:
+                return wanted
+        return wanted  # the database is too slow for more: what it said last counts
 
     def report(self, message: Message, outcome: Outcome) -> None:
         """Every outcome is recorded; a lost one would end as unknown by the reaper."""
-        self.in_flight -= 1
+        self.queued.discard(message.fence)
         task = asyncio.create_task(self.record(message, outcome))
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
 
     async def record(self, message: Message, outcome: Outcome) -> None:
-        try:
-            await self.recorder.submit((message, outcome))
-        except Exception as error:
-            log.error("recorded", message=message.id, problem=repr(error))
+        """A database that is away is waited for as long as the claim may be ours; then the reaper has had its word."""
+        until = monotonic() + (self.channel.longest() + MARGIN).total_seconds()
+        while True:
+            try:
+                await self.recorder.submit((message, outcome))
+                return
+            except Exception as error:
+                log.error("recorded", message=message.id, problem=repr(error))
+                if not is_transient(error) or monotonic() > until:
+                    return
+            await asyncio.sleep(AGAIN)
 
     def room(self) -> int:
         """How many more may be claimed now."""
-        return min(MOST, 2 * self.channel.ready() - self.in_flight)
+        return min(MOST, 2 * self.channel.ready() - len(self.queued))
 
 
 def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
@@ -75,9 +97,10 @@ def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
     if isinstance(known, Delivery):
         return known
 
-    async def recheck(asked: Sequence[Message]) -> list[bool]:
+    async def recheck(asked: Sequence[Message]) -> list[tuple[bool, float]]:
+        asked_at = monotonic()
         wanted = await messages.still_wanted(context.pool, shop_id, [(one.id, one.fence) for one in asked])
-        return [one.id in wanted for one in asked]
+        return [(one.id in wanted, asked_at) for one in asked]
 
     async def record(group: Sequence[tuple[Message, Outcome]]) -> list[None]:
         await write_outcomes(context, shop_id, channel.name, group)
@@ -198,7 +221,7 @@ def _hand_over(sender: Delivery, claims: Sequence[tuple[Claim, Case]]) -> None:
     handed: list[Message] = []
     for one, case in claims:
         message, problem = _message(sender, one, case)
-        sender.in_flight += 1
+        sender.queued.add(one.fence)
         if problem:
             sender.report(message, Outcome("failed", code="content", error=problem))
         else:

@@ -22,7 +22,8 @@ from daemon.migrate import migrate
 DATABASE = os.environ.get("TILLBELL_TEST_DATABASE_URL", "")
 REDIS = os.environ.get("TILLBELL_TEST_REDIS_URL", "")
 # A power cut may take the tests' data. The fall of a process must not: synchronous_commit stays on.
-FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+# When each transaction was committed is for the tests of races.
+FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "track_commit_timestamp": "on"}
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 
 

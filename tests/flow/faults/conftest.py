@@ -183,6 +183,15 @@ class Stage:
             said = log.read_text()[-4000:] if log.exists() else ""
             pytest.fail(f"not within {within} s; states {await self.states()}; the workers said:\n{said}")
 
+    async def leases_end(self) -> None:
+        """What those who are dead or frozen have claimed, and the reaper's rest, are over at once."""
+        await self.context.pool.execute(
+            "UPDATE message SET lease_until_real = clock_timestamp() WHERE state = 'sending'"
+        )
+        await self.context.pool.execute(
+            "UPDATE work SET due_at = $1, holder = NULL, lease_until_real = NULL WHERE name = 'sweep'", START
+        )
+
     async def no_deadlocks(self) -> None:
         """Of this test's database, as PostgreSQL counts them."""
         await self.context.pool.fetchval("SELECT pg_stat_force_next_flush()")

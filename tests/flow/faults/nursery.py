@@ -18,22 +18,46 @@ from daemon.flow import deliver
 from daemon.store import messages
 
 
-def unasked(name: str) -> None:
-    """Take one guard out of this worker, so that a test can show that it would notice."""
-    if name == "lock":  # the persons are not locked
-        before = messages.sql.due_people
+def sabotage(words: str) -> None:
+    """Take guards out of this worker, so that a test can show that it would notice."""
+    for word in words.split():
+        {"slow": slow_gate, "unlocked": no_locks, "unasked": no_second_look}[word]()
 
-        async def unlocked(db: Any, **values: Any) -> Any:
-            text = before.sql.replace("FOR NO KEY UPDATE OF p SKIP LOCKED", "")
-            return await db.fetch(text, *(values[name] for name in ("shop_id", "channel", "now", "most")))
 
-        messages.sql.due_people = unlocked
-    if name == "recheck":  # nobody looks again before the first byte
+def slow_gate() -> None:
+    """No sabotage: the gate takes its time between the facts and the claim."""
+    move = messages.sql.move
 
-        async def always(self: Any, message: Any) -> bool:
-            return True
+    async def slowly(db: Any, **values: Any) -> Any:
+        await db.execute("SELECT pg_sleep(0.03)")
+        return await move(db, **values)
 
-        deliver.Delivery.may_leave = always  # type: ignore[method-assign]
+    messages.sql.move = slowly
+
+
+def no_locks() -> None:
+    """The claim locks neither persons nor messages."""
+    for name, words in (
+        ("due_people", ("shop_id", "channel", "now", "most")),
+        ("at_the_gate", ("now", "shop_id", "ids")),
+    ):
+        query = getattr(messages.sql, name)
+        text, _, _ = query.sql.partition("FOR NO KEY UPDATE")
+
+        async def unlocked(db: Any, text: str = text, words: tuple[str, ...] = words, **values: Any) -> Any:
+            return await db.fetch(text, *(values[word] for word in words))
+
+        setattr(messages.sql, name, unlocked)
+
+
+def no_second_look() -> None:
+    """Nobody looks again before the first byte."""
+
+    async def always(self: Any, message: Any) -> bool:
+        self.queued.discard(message.fence)
+        return True
+
+    deliver.Delivery.may_leave = always  # type: ignore[method-assign]
 
 
 def work(order: dict[str, Any]) -> None:
@@ -43,7 +67,7 @@ def work(order: dict[str, Any]) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(0)
-    unasked(order.get("sabotage", ""))
+    sabotage(order["sabotage"])
     os._exit(serve.run(only="worker"))
 
 

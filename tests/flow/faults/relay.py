@@ -159,6 +159,7 @@ class Guest:
         if self.open:
             self.open = False
             self.relay.under_way[self.name] -= 1
+            self.relay.cut[self.name] += self.reader.at_eof()
 
     async def say(self, line: str) -> None:
         self.writer.write(line.encode() + b"\r\n")

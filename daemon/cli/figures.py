@@ -143,5 +143,5 @@ async def books(*, as_json: AsJson = False) -> int:
         _table(out, "Messages", columns, [asdict(one) for one in sums])
         for one in found:
             out.print(f"{one.kind}: {one.noun} {one.id} of shop {one.shop_id}")
-        out.print(f"\n{len(found)} contradictions" if found else "\nthe books are clean")
+        out.print(f"\n{len(found)} contradiction{'s' if len(found) > 1 else ''}" if found else "\nthe books are clean")
     return FINDINGS if found else FINE

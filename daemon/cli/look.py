@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -20,6 +20,13 @@ Noun = Annotated[
     Literal["cart", "person", "message"] | None, Parameter(name="--as", help="What WORD is, where it could be several.")
 ]
 Full = Annotated[bool, Parameter(negative="", help="Every question with its answer, not only the deciding one.")]
+
+INSIDE: Mapping[str, tuple[str, ...]] = {
+    "attempts": ("fence", "started_at", "outcome", "code", "error"),
+    "suppressions": ("channel", "reason", "source", "since"),
+    "consents": ("purpose", "state", "at", "source", "evidence"),
+    "orders": ("ref", "placed_at", "standing"),
+}
 
 
 async def why(
@@ -47,12 +54,20 @@ async def why(
     return FINE if told else FINDINGS
 
 
+def _named(row: story.Row) -> dict[str, Any]:
+    """With names for the rows inside of it too."""
+    return {
+        key: [dict(zip(INSIDE[key], one, strict=True)) for one in value] if key in INSIDE else value
+        for key, value in row.items()
+    }
+
+
 def _plain(told: Story, shop: str) -> dict[str, Any]:
     return {
         "shop": shop,
-        "person": dict(told.person) if told.person else None,
+        "person": _named(told.person) if told.person else None,
         **{
-            name: [dict(row) for row in getattr(told, name)]
+            name: [_named(row) for row in getattr(told, name)]
             for name in ("carts", "recoveries", "decisions", "messages", "events")
         },
     }

@@ -41,6 +41,7 @@ ENDS = {
     "rehearsal_over": "the rehearsal is over",
     "not_allowed": "not to be written to",
 }
+REASONS = {"holdout": "held out"}
 LAST = 1_000_000
 
 
@@ -196,7 +197,7 @@ def _message(told: Story, row: Row, rank: int) -> Iterator[Line]:
         said = error or code or ""
         yield Line(started_at, rank + 1, f"{name}: {OUTCOMES.get(outcome, outcome)}{f': {said}' if said else ''}")
     if row["ended_at"] and not (row["state"] == "failed" and row["attempts"]):
-        because = f": {row['reason']}" if row["reason"] else ""
+        because = f": {REASONS.get(row['reason'], row['reason'])}" if row["reason"] else ""
         yield Line(row["ended_at"], rank + 2, f"{name}: {row['state'].replace('_', ' ')}{because}")
     for hit in told.events:
         if hit["message_id"] == row["id"]:

@@ -126,9 +126,10 @@ def _daemon(
     return Daemon(environment, f"http://127.0.0.1:{ports[1]}", folder / "daemon.log", listener)
 
 
-async def play(stage: Stage) -> None:
-    """To the end of the story: at each instant the daemon finishes first, then the shoppers act, then it again."""
-    town, daemon = stage.town, stage.daemon
+async def play(stage: Stage, until: datetime | None = None) -> None:
+    """To the end of the story, or until then: at each instant the daemon finishes first, then the shoppers act, then it
+    again."""
+    town, daemon, end = stage.town, stage.daemon, until or stage.end
     while True:
         instant = await daemon.finished()
         await town.read_mail()
@@ -136,15 +137,15 @@ async def play(stage: Stage) -> None:
             continue  # what they did may have made something due at this very instant
         stage.instants += 1
         following = [at for at in (instant.next, town.next_deed()) if at is not None]
-        to = min([*following, stage.end])
+        to = min([*following, end])
         if to > town.now:
             await _paced(stage, to)
-        if to >= stage.end:
+        if to >= end:
             break
         town.now = to
         await daemon.jump(to)
-    town.now = stage.end
-    await daemon.jump(stage.end)
+    town.now = end
+    await daemon.jump(end)
     await daemon.finished()
     await town.read_mail()
 

@@ -117,7 +117,7 @@ def population(seed: int, count: int, hours: int) -> list[Shopper]:
 
 def shopper(seed: int, number: int, hours: int) -> Shopper:
     dice = chance(seed, number, "birth")
-    language = "de" if dice.random() < 0.65 else "en"
+    language = "de" if dice.random() < 0.5 else "en"
     locale, zone, country = HOMES[language]
     first, last = dice.choice(NAMES[language][0]), dice.choice(NAMES[language][1])
     relation: Relation = dice.choices(RELATIONS, (45, 35, 20))[0]

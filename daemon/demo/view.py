@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.panel import Panel
 from rich.progress_bar import ProgressBar
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from daemon.demo.play import HOME, Stage
 from daemon.demo.town import Line
 
-BAR = 22
-MOST_LINES = 19
+BAR = 15
+MOST_LINES = 22
 SIGNS: Mapping[str, tuple[str, str]] = {
     "left": ("◌", "yellow"),
     "enrolled": ("◆", "cyan"),
@@ -56,8 +56,8 @@ class Watch:
         match told.get("event"):
             case "enrolled":
                 self._enrolled(int(told.get("recoveries", 0)), int(told.get("held_out", 0)))
-            case "stopped" if "recovery" in told:
-                reason = str(told.get("because", ""))
+            case "stopped" if "recovery" in told or told.get("kind") == "unsubscribed":
+                reason = str(told.get("because") or told.get("kind"))
                 self.ends[reason] += 1
                 self._line("stopped", f"tillbell falls silent: {REASONS.get(reason, reason.replace('_', ' '))}")
 
@@ -80,22 +80,19 @@ class Watch:
 
 def screen(stage: Stage, watch: Watch) -> RenderableType:
     """One look at the story, for a terminal of 100 columns and 30 lines or more."""
-    columns = Table.grid(expand=True, padding=(0, 1, 0, 0))
-    columns.add_column(width=46)
+    columns = Table.grid(expand=True, padding=(0, 3, 0, 0))
+    columns.add_column(width=45)
     columns.add_column(ratio=1)
-    left = Group(
-        Panel(funnel(stage, watch), title="[bold]Carts won back[/]", title_align="left", border_style="bright_black"),
-        Panel(ends(watch), title="[bold]Silent, because[/]", title_align="left", border_style="bright_black", height=9),
-    )
-    happened = Panel(
-        happenings(stage.town.lines),
-        title="[bold]What happens[/]",
-        title_align="left",
-        border_style="bright_black",
-        height=MOST_LINES + 4,
-    )
-    columns.add_row(left, happened)
+    left = Group(*section("Carts won back", funnel(stage, watch)), *section("Silent, because", ends(watch)))
+    columns.add_row(left, Group(*section("What happens", happenings(stage.town.lines))))
     return Group(head(stage), columns, foot(stage))
+
+
+def section(title: str, body: RenderableType) -> Iterator[RenderableType]:
+    """A part of the screen under its title."""
+    yield Text()
+    yield Rule(Text(title, style="bold"), align="left", style="bright_black")
+    yield body
 
 
 def head(stage: Stage) -> RenderableType:
@@ -120,31 +117,33 @@ def funnel(stage: Stage, watch: Watch) -> Table:
     rows: Sequence[tuple[str, int, str]] = (
         ("carts left behind", tally["left"], "yellow"),
         ("at rest: recoveries", watch.counts["recoveries"], "cyan"),
-        ("  held out, to compare", watch.counts["held out"], "bright_black"),
+        ("  held out to compare", watch.counts["held out"], "bright_black"),
         ("mails in the mailbox", tally["mailed"], "blue"),
         ("  read by people", tally["opened"], "white"),
         ("  links followed", tally["clicked"], "bright_cyan"),
-        ("  seen by machines only", tally["prefetched"] + tally["scanned"], "bright_black"),
+        ("  seen by machines", tally["prefetched"] + tally["scanned"], "bright_black"),
         ("carts bought", tally["bought"], "green"),
         ("  after a mail", stage.town.prompted, "bold green"),
     )
     most = max(1, *(number for _, number, _ in rows))
     table = Table.grid(padding=(0, 1))
-    table.add_column(width=23)
+    table.add_column(width=22)
     table.add_column(justify="right", width=4)
-    table.add_column()
+    table.add_column(no_wrap=True)
     for label, number, style in rows:
-        filled = round((BAR - 8) * number / most) if number else 0
-        table.add_row(Text(label), Text(str(number), style="bold"), Text("━" * max(filled, number > 0), style=style))
+        filled = round(BAR * number / most)
+        table.add_row(
+            Text(label), Text(str(number), style="bold"), Text("━" * max(filled, int(number > 0)), style=style)
+        )
     return table
 
 
 def ends(watch: Watch) -> RenderableType:
     """Why recoveries ended."""
     table = Table.grid(padding=(0, 1))
-    table.add_column(width=23)
+    table.add_column(width=22)
     table.add_column(justify="right", width=4)
-    for reason, number in watch.ends.most_common(6):
+    for reason, number in watch.ends.most_common(7):
         table.add_row(REASONS.get(reason, reason.replace("_", " ")), Text(str(number), style="bold"))
     return table if watch.ends else Text("nobody yet", style="bright_black")
 
@@ -155,7 +154,7 @@ def happenings(lines: Sequence[Line]) -> Table:
     table.add_column(style="bright_black", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis")
-    for line in list(lines)[-(MOST_LINES + 2) :]:
+    for line in list(lines)[-MOST_LINES:]:
         sign, style = SIGNS.get(line.word, ("·", "white"))
         quiet = "bright_black" if style == "bright_black" else ""
         table.add_row(clock(line.at, "%a %H:%M"), Text(sign, style=style), Text(line.text, style=quiet))
@@ -164,7 +163,8 @@ def happenings(lines: Sequence[Line]) -> Table:
 
 def foot(stage: Stage) -> Text:
     return Text.assemble(
-        ("  read the mails  ", "bright_black"),
+        "\n",
+        ("read the mails  ", "bright_black"),
         (stage.reading_url, f"bold blue underline link {stage.reading_url}"),
         ("    the shop  ", "bright_black"),
         (stage.shop.url, f"blue underline link {stage.shop.url}"),

@@ -1,7 +1,7 @@
 "use strict";
 const find = (id) => document.getElementById(id);
 const list = find("list");
-const when = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit", timeZone: "Europe/Berlin" });
+const when = new Intl.DateTimeFormat(undefined, { weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "Europe/Berlin" });
 let seen = 0;
 let open = 0;
 

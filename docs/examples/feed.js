@@ -3,7 +3,7 @@
 const { createHash, timingSafeEqual } = require("node:crypto");
 const { createServer } = require("node:http");
 
-const TOKEN = process.env.TILLBELL_FEED_TOKEN;
+const TOKEN = process.env.FEED_TOKEN;
 const line = { product_ref: "A-1", name: "Boots", quantity: 1, unit_price: "79.90" };
 const CARTS = [1, 2, 3, 4, 5].map((ref) => (
   { ref, currency: "EUR", customer: { email: `c${ref}@example.org` }, lines: [line] }));

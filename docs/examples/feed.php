@@ -36,7 +36,7 @@ function answer(int $status, array $page)
 
 $noun = basename(parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
 // Apache hands it on with: SetEnvIf Authorization "(.*)" HTTP_AUTHORIZATION=$1
-if (!hash_equals('Bearer ' . getenv('TILLBELL_FEED_TOKEN'), $_SERVER['HTTP_AUTHORIZATION'] ?? '')) {
+if (!hash_equals('Bearer ' . getenv('FEED_TOKEN'), $_SERVER['HTTP_AUTHORIZATION'] ?? '')) {
     answer(401, ['error' => 'not for you']);
 }
 if ($noun !== 'carts' && $noun !== 'orders') {

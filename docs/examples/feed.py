@@ -9,7 +9,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-TOKEN = os.environ["TILLBELL_FEED_TOKEN"]
+TOKEN = os.environ["FEED_TOKEN"]
 LINE = {"product_ref": "A-1", "name": "Boots", "quantity": 1, "unit_price": "79.90"}
 CARTS = [
     {"ref": n, "currency": "EUR", "customer": {"email": f"c{n}@example.org"}, "lines": [LINE]} for n in range(1, 6)

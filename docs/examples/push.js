@@ -2,8 +2,8 @@
 "use strict";
 const { createHmac, randomUUID } = require("node:crypto");
 
-const HOOK = process.env.TILLBELL_HOOK; // https://t.shop.example/hooks/shop/main
-const KEY = Buffer.from(process.env.TILLBELL_HOOK_KEY.replace("whsec_", ""), "base64");
+const HOOK = process.env.HOOK_URL; // https://t.shop.example/hooks/shop/main
+const KEY = Buffer.from(process.env.HOOK_KEY.replace("whsec_", ""), "base64");
 
 // In the background or from a queue of yours: a shopper must not wait for it. Tries again with the same id.
 async function post(type, data) {

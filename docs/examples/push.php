@@ -11,8 +11,8 @@ function tillbell_now(): string
 // From a queue or after the page has been sent: a shopper must not wait for it. Tries again with the same id.
 function tillbell_post(string $type, array $data): int
 {
-    $hook = getenv('TILLBELL_HOOK'); // https://t.shop.example/hooks/shop/main
-    $key = base64_decode(substr(getenv('TILLBELL_HOOK_KEY'), strlen('whsec_')));
+    $hook = getenv('HOOK_URL'); // https://t.shop.example/hooks/shop/main
+    $key = base64_decode(substr(getenv('HOOK_KEY'), strlen('whsec_')));
     $id = bin2hex(random_bytes(16));
     $body = json_encode(['type' => $type, 'timestamp' => tillbell_now(), 'data' => $data]);
     $status = 0;

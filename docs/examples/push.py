@@ -12,8 +12,8 @@ import urllib.request
 import uuid
 from datetime import UTC, datetime
 
-HOOK = os.environ["TILLBELL_HOOK"]  # https://t.shop.example/hooks/shop/main
-KEY = base64.b64decode(os.environ["TILLBELL_HOOK_KEY"].removeprefix("whsec_"))
+HOOK = os.environ["HOOK_URL"]  # https://t.shop.example/hooks/shop/main
+KEY = base64.b64decode(os.environ["HOOK_KEY"].removeprefix("whsec_"))
 
 
 def post(kind: str, data: dict) -> int:

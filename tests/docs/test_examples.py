@@ -27,7 +27,7 @@ async def running(language: str):
     options = [f"127.0.0.1:{port}"] if language == "php" else []
     process = await asyncio.create_subprocess_exec(
         command, *RUN[language][1:], *options, EXAMPLES / f"feed.{language}",
-        env={**os.environ, "TILLBELL_FEED_TOKEN": "t0ken", "PORT": str(port)},
+        env={**os.environ, "FEED_TOKEN": "t0ken", "PORT": str(port)},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     async with asyncio.timeout(20):

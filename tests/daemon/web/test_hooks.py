@@ -281,7 +281,7 @@ def interpreter(language: str) -> str:
 async def test_the_example_posts_events(door, language):
     program = [interpreter(language), EXAMPLES / f"push.{language}"]
     hook = f"http://127.0.0.1:{door.port}/hooks/shop/main"
-    environment = {**os.environ, "TILLBELL_HOOK": hook, "TILLBELL_HOOK_KEY": NEW}
+    environment = {**os.environ, "HOOK_URL": hook, "HOOK_KEY": NEW}
     process = await asyncio.create_subprocess_exec(*program, env=environment, stdout=asyncio.subprocess.PIPE)
     printed, _ = await process.communicate()
     assert printed.decode().split() == ["202", "202"]

@@ -9,7 +9,7 @@ import structlog
 from daemon import metrics
 from daemon.context import Context
 from daemon.flow import forget
-from daemon.store import database, messages, work
+from daemon.store import database, messages, statistics, work
 
 log = structlog.get_logger()
 
@@ -28,6 +28,7 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
         lost = await messages.reap(context.pool, shop_id, now, MOST)
         late = await messages.expire(context.pool, shop_id, now, MOST)
         settled = await messages.settle_unknown(context.pool, shop_id, now)
+        await statistics.keep_fresh(context.pool)
         state = await forget.what_is_old(context, shop_id, taken.state, now)
         await work.done(context.pool, shop_id, "sweep", context.process, state, now + EVERY, now)
     finally:

@@ -20,7 +20,7 @@ from daemon.demo.view import Watch
 
 CHROMIUM = "/usr/bin/chromium"
 FOLDER = Path(__file__).parents[1] / "docs" / "pictures"
-WIDTH = 118
+WIDTH, HEIGHT = 118, 30
 SHOWN = timedelta(hours=33)
 """The second afternoon: people have read their second mails."""
 MAILBOX, SHOP = "http://127.0.0.1:8025", "http://127.0.0.1:8090"
@@ -38,7 +38,9 @@ FONTS = "ui-monospace, 'SF Mono', 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans
 
 def drawn(watch: Watch) -> str:
     """The terminal as an SVG that fetches nothing, fonts included."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console = Console(
+        record=True, width=WIDTH, height=HEIGHT, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
     console.print(watch)
     svg = console.export_svg(title="tillbell demo", theme=NIGHT, unique_id="demo")
     svg = re.sub(r"@font-face\s*\{[^}]*\}", "", svg)

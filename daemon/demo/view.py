@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
 from rich.table import Table
@@ -17,7 +17,7 @@ from daemon.demo.play import HOME, Stage
 from daemon.demo.town import Line
 
 BAR = 15
-MOST_LINES = 22
+MOST_LINES, FEWEST_LINES, OTHER_LINES = 22, 8, 6
 SIGNS: Mapping[str, tuple[str, str]] = {
     "left": ("◌", "yellow"),
     "enrolled": ("◆", "cyan"),
@@ -36,7 +36,7 @@ SIGNS: Mapping[str, tuple[str, str]] = {
 REASONS: Mapping[str, str] = {
     "purchase": "they bought",
     "emptied": "they emptied the cart",
-    "unsubscribed": "they want no more mails",
+    "unsubscribed": "they unsubscribed",
     "bounced": "the address is gone",
     "not_allowed": "nothing allows to write",
     "no_step_left": "all was said",
@@ -72,19 +72,20 @@ class Watch:
         if self.stage is not None:
             self.stage.town.lines.append(Line(self.stage.town.now, word, text))
 
-    def __rich__(self) -> RenderableType:
+    def __rich_console__(self, console: Console, _: ConsoleOptions) -> RenderResult:
         if self.stage is None:
-            return Text("  starting PostgreSQL, Valkey and tillbell …", style="bright_black")
-        return screen(self.stage, self)
+            yield Text("starting PostgreSQL, Valkey and tillbell …", style="bright_black")
+        else:
+            yield screen(self.stage, self, min(MOST_LINES, max(FEWEST_LINES, console.height - OTHER_LINES)))
 
 
-def screen(stage: Stage, watch: Watch) -> RenderableType:
-    """One look at the story, for a terminal of 100 columns and 30 lines or more."""
+def screen(stage: Stage, watch: Watch, lines: int) -> RenderableType:
+    """One look at the story, for a terminal of 100 columns or more. `lines`: of what happened last."""
     columns = Table.grid(expand=True, padding=(0, 3, 0, 0))
     columns.add_column(width=45)
     columns.add_column(ratio=1)
     left = Group(*section("Carts won back", funnel(stage, watch)), *section("Silent, because", ends(watch)))
-    columns.add_row(left, Group(*section("What happens", happenings(stage.town.lines))))
+    columns.add_row(left, Group(*section("What happens", happenings(stage.town.lines, lines))))
     return Group(head(stage), columns, foot(stage))
 
 
@@ -148,13 +149,13 @@ def ends(watch: Watch) -> RenderableType:
     return table if watch.ends else Text("nobody yet", style="bright_black")
 
 
-def happenings(lines: Sequence[Line]) -> Table:
+def happenings(lines: Sequence[Line], most: int) -> Table:
     """The newest at the bottom."""
     table = Table.grid(padding=(0, 1))
     table.add_column(style="bright_black", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis")
-    for line in list(lines)[-MOST_LINES:]:
+    for line in list(lines)[-most:]:
         sign, style = SIGNS.get(line.word, ("·", "white"))
         quiet = "bright_black" if style == "bright_black" else ""
         table.add_row(clock(line.at, "%a %H:%M"), Text(sign, style=style), Text(line.text, style=quiet))
@@ -164,11 +165,11 @@ def happenings(lines: Sequence[Line]) -> Table:
 def foot(stage: Stage) -> Text:
     return Text.assemble(
         "\n",
-        ("read the mails  ", "bright_black"),
+        ("mails ", "bright_black"),
         (stage.reading_url, f"bold blue underline link {stage.reading_url}"),
-        ("    the shop  ", "bright_black"),
+        ("   shop ", "bright_black"),
         (stage.shop.url, f"blue underline link {stage.shop.url}"),
-        ("    Ctrl-C ends", "bright_black"),
+        ("   Ctrl-C ends", "bright_black"),
     )
 
 

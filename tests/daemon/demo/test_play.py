@@ -23,6 +23,10 @@ def environment(folder: Path) -> dict[str, str]:
     return {**inherited, "TMPDIR": str(folder), "TILLBELL_POLL_EVERY": "nonsense"}
 
 
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 def told(folder: Path) -> dict[str, Any]:
     played = subprocess.run(
         [sys.executable, "-m", "daemon", *STORY],
@@ -44,7 +48,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for parent in (folder, *list(folder.parents)[:2]):
         parent.chmod(0o711)  # as root the servers run as another account
     made = told(folder)
-    assert list(folder.iterdir()) == [], "the demo leaves nothing behind"
+    assert left_in(folder) == [], "the demo leaves nothing behind"
     return made
 
 
@@ -110,4 +114,4 @@ async def test_who_watches_reads_the_mails_until_they_leave(open_folder: Path) -
     assert await process.wait() == 0, said
     assert "the books are clean" in said
     assert {letter["step"] for letter in letters} <= {"remind"}
-    assert os.listdir(open_folder) == []
+    assert left_in(open_folder) == []

@@ -15,7 +15,13 @@ from rich.table import Table
 from bench.measured import Measured
 from bench.place import Place, machine, open_place
 
-GOALS = {"P1": "p01_mail", "P6": "p06_pixel", "P8": "p08_carts", "P9": "p09_enrolment"}
+GOALS = {
+    "P1": "p01_mail",
+    "P6": "p06_pixel",
+    "P8": "p08_carts",
+    "P9": "p09_enrolment",
+    "P10": "p10_claim",
+}
 
 
 async def measure(chosen: list[str], sizes: dict[str, int]) -> dict[str, Measured]:

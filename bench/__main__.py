@@ -12,7 +12,7 @@ from time import perf_counter
 from rich.console import Console
 from rich.table import Table
 
-from bench.measured import Measured
+from bench.measured import Measured, Row
 from bench.place import Place, machine, open_place
 
 GOALS = {
@@ -43,16 +43,23 @@ async def one(place: Place, goal: str, sizes: dict[str, int]) -> Measured:
     return told
 
 
+COLUMNS = ("goal", "what", "figure", "ratio", "bound", "met")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+    bound = "" if row.bound is None else f"{'≤' if row.at_most else '≥'} {row.bound:g}"
+    return row.goal, row.what, row.figure, ratio, bound, {True: "yes", False: "no", None: ""}[row.met]
+
+
 def show(found: dict[str, Measured], machine_line: str) -> None:
     table = Table(caption=machine_line, caption_justify="left")
-    for name in ("goal", "what", "figure", "ratio", "bound", "met"):
+    for name in COLUMNS:
         table.add_column(name, justify="right" if name in ("ratio", "bound") else "left", overflow="fold")
     for told in found.values():
         for row in told.rows:
-            ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
-            bound = "" if row.bound is None else f"{'≤' if row.at_most else '≥'} {row.bound:g}"
-            met = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}[row.met]
-            table.add_row(row.goal, row.what, row.figure, ratio, bound, met)
+            *most, met = cells(row)
+            table.add_row(*most, f"[{'green' if met == 'yes' else 'red'}]{met}[/]" if met else "")
         table.add_section()
     console = Console(width=None if sys.stdout.isatty() else 150)
     console.print(table)
@@ -62,10 +69,19 @@ def show(found: dict[str, Measured], machine_line: str) -> None:
     console.print(f"{sum(told.seconds for told in found.values()):.0f} s in all")
 
 
+def as_markdown(found: dict[str, Measured], machine_line: str) -> str:
+    """As docs/performance.md keeps it."""
+    lines = [COLUMNS, ("---",) * len(COLUMNS), *(cells(row) for told in found.values() for row in told.rows)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    notes = "".join(f"\n- {goal}: {note}." for goal, told in found.items() for note in told.notes)
+    return f"{table}\n\n{machine_line}\n{notes}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--only", help="goals to measure, separated by commas, such as P8,P9")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of the table")
+    parser.add_argument("--markdown", action="store_true", help="the table as docs/performance.md keeps it")
     parser.add_argument("--size", action="append", default=[], metavar="NAME=N", help="such as carts=50000, mails=500")
     asked = parser.parse_args()
     chosen = asked.only.upper().split(",") if asked.only else list(GOALS)
@@ -78,6 +94,8 @@ def main() -> None:
         rows = {goal: [row.as_json() for row in told.rows] for goal, told in found.items()}
         figures = {goal: told.figures for goal, told in found.items()}
         print(json.dumps({"machine": where, "rows": rows, "figures": figures}, ensure_ascii=False, indent=1))
+    elif asked.markdown:
+        print(as_markdown(found, where))
     else:
         show(found, where)
 

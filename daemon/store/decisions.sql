@@ -11,7 +11,8 @@ ON CONFLICT DO NOTHING;
 
 -- name: record
 -- The results of one batch in one write: every decision, the messages that follow from it, the next wake times and the
--- ends. A recovery that was woken again meanwhile keeps that wake time and is asked again.
+-- ends. A recovery that was woken again meanwhile keeps that wake time and is asked again. Locked in their order, as
+-- everybody does it.
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(:recoveries::bigint[], :wakes::timestamptz[], :verdicts::text[], :steps::text[], :channels::text[],
         :untils::timestamptz[], :becauses::text[], :questions::text[], :facts::jsonb[], :facts_nos::bigint[],
@@ -19,13 +20,16 @@ WITH n AS MATERIALIZED (
         :not_afters::timestamptz[], :states::text[], :reasons::text[])
         AS n (recovery_id, was_wake, verdict, step, channel, until, because, questions, facts, facts_no, policy_hash, basis,
             evidence, consent_id, due_at, not_after, state, reason)
+), locked AS MATERIALIZED (
+    SELECT r.id FROM recovery r JOIN n ON r.id = n.recovery_id WHERE r.shop_id = :shop_id AND r.state = 'open'
+    ORDER BY r.id FOR NO KEY UPDATE OF r
 ), ours AS (
     UPDATE recovery r SET
         wake_at = CASE n.verdict WHEN 'wait' THEN n.until WHEN 'send' THEN CASE WHEN n.state = 'planned' THEN NULL ELSE :now::timestamptz END END,
         state = CASE WHEN n.verdict = 'stop' THEN 'ended' ELSE r.state END,
         ended_at = CASE WHEN n.verdict = 'stop' THEN :now END,
         end_reason = CASE WHEN n.verdict = 'stop' THEN n.reason END
-    FROM n
+    FROM n JOIN locked ON locked.id = n.recovery_id
     WHERE r.shop_id = :shop_id AND r.id = n.recovery_id AND r.state = 'open' AND r.wake_at IS NOT DISTINCT FROM n.was_wake
     RETURNING r.id, r.person_id, r.rehearsal, n.*
 ), said AS (

@@ -64,8 +64,12 @@ class ConsentRow:
 
 
 async def lock(db: Connection, shop_id: int, persons: Sequence[int]) -> list[int]:
-    """Lock these persons in id order until the transaction ends: the one lock that decides what may leave."""
-    return [row["id"] for row in await sql.lock(db, shop_id=shop_id, persons=sorted(set(persons)))]
+    """Lock these persons in id order until the transaction ends: the one lock that decides what may leave. Then their
+    open recoveries, so that whatever the transaction does to them, it waits for nobody any more."""
+    wanted = sorted(set(persons))
+    found = [row["id"] for row in await sql.lock(db, shop_id=shop_id, persons=wanted)]
+    await sql.lock_recoveries(db, shop_id=shop_id, persons=wanted)
+    return found
 
 
 async def known(

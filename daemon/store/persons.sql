@@ -5,6 +5,14 @@ WHERE shop_id = :shop_id AND id = ANY(:persons::bigint[])
 ORDER BY id
 FOR NO KEY UPDATE;
 
+-- name: lock_recoveries
+-- Their open recoveries, in the order that every writer keeps: outcomes and decisions are written without the persons'
+-- locks. A statement of its own, so that the next one sees what was written while we waited.
+SELECT id FROM recovery
+WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[]) AND state = 'open'
+ORDER BY id
+FOR NO KEY UPDATE;
+
 -- name: known
 -- Who is behind these customer references and addresses. Joined from the asked side: each is one look into the index.
 SELECT i.kind, i.value, p.id, p.customer_ref, p.email, p.is_guest,

@@ -132,23 +132,26 @@ class Stage:
         assert await self.states() == {"prepared": count}
         await self.context.pool.execute("ANALYZE")
 
-    def cart(self, number: int, left_at: datetime) -> CartSnapshot:
-        line = Line("red", "red", "Schuh", Decimal(1), Decimal("49.90"), product_url="https://shop.example/p/red")
-        total = Decimal("49.90")
+    def cart(self, number: int, left_at: datetime, pieces: int = 1) -> CartSnapshot:
+        address = "https://shop.example/p/red"
+        line = Line("red", "red", "Schuh", Decimal(pieces), Decimal("49.90"), product_url=address)
+        total = Decimal("49.90") * pieces
         return CartSnapshot(
             f"c{number}", customer(number), (line,), "EUR", total, source_updated_at=left_at, time_precision="second"
         )
 
+    def order(self, number: int, at: datetime) -> OrderSnapshot:
+        who = customer(number)
+        return OrderSnapshot(f"o{number}", at, "paid", "purchase", Decimal("49.90"), "EUR", who.ref, who.email)
+
     async def buys(self, context: Context, number: int) -> None:
         """A purchase as the shop would push it."""
         now = await clock.shop_now(context.pool)
-        who = customer(number)
-        order = OrderSnapshot(f"o{number}", now, "paid", "purchase", Decimal("49.90"), "EUR", who.ref, who.email)
 
         async def body(db: Any) -> int:
             await work.serialise(db, self.shop_id)
             look = Look(now, ingest.micros(now), pushed=True)
-            return await keep.keep_orders(context, db, self.shop_id, [order], look)
+            return await keep.keep_orders(context, db, self.shop_id, [self.order(number, now)], look)
 
         await again(context.pool, body)
 

@@ -38,7 +38,7 @@ def slow_gate() -> None:
 def no_locks() -> None:
     """The claim locks neither persons nor messages."""
     for name, words in (
-        ("due_people", ("shop_id", "channel", "now", "most")),
+        ("due_people", ("shop_id", "channel", "now", "among", "most")),
         ("at_the_gate", ("now", "shop_id", "ids")),
     ):
         query = getattr(messages.sql, name)

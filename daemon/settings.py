@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pytimeparse.timeparse import timeparse as parse_span
 
 from daemon.errors import ConfigurationError
 
 PREFIX = "TILLBELL_"
+SCHEMES = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 NOT_SETTINGS = frozenset({"TILLBELL_TEST_DATABASE_URL", "TILLBELL_TEST_REDIS_URL"})
 
@@ -110,6 +112,19 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _address(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        """Only what can be said without repeating it: there may be a password in it."""
+        scheme, _, rest = value.get_secret_value().partition("://")
+        schemes = SCHEMES[str(info.field_name)]
+        if scheme and scheme not in schemes:
+            raise ValueError(f"must begin with {schemes[0]}://")
+        hosts = re.split(r"[/?]", rest, maxsplit=1)[0].rpartition("@")[2].split(",")
+        if any(port and not port.isdigit() for port in (re.sub(r"^(\[.*\]|[^:]*):?", "", host) for host in hosts)):
+            raise ValueError(f"its port is no number; it is written {schemes[0]}://user:password@host:port/name")
+        return value
 
     @field_validator("public_base_url")
     @classmethod

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from asyncpg import InvalidAuthorizationSpecificationError, InvalidCatalogNameError, PostgresError
+from asyncpg.exceptions import ClientConfigurationError
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 from rich.console import Console
@@ -12,6 +14,10 @@ from daemon.cli import act, demo, figures, look, rules, serve, suppress
 from daemon.cli.exits import CONFIGURATION, TRY_AGAIN, USAGE
 from daemon.errors import ConfigurationError, TemporaryError
 from daemon.house import own_version
+from daemon.store.database import is_transient
+
+REFUSED = (InvalidCatalogNameError, InvalidAuthorizationSpecificationError, ClientConfigurationError)
+"""The database is there, and not for us as the settings stand."""
 
 app = App(
     name="tillbell",
@@ -50,7 +56,12 @@ def main() -> None:
     except ConfigurationError as error:
         _say(str(error))
         sys.exit(CONFIGURATION)
-    except (TemporaryError, ConnectionError, TimeoutError) as error:
+    except REFUSED as error:
+        _say(f"TILLBELL_DATABASE_URL: {error}")
+        sys.exit(CONFIGURATION)
+    except (TemporaryError, ConnectionError, TimeoutError, PostgresError) as error:
+        if isinstance(error, PostgresError) and not is_transient(error):
+            raise
         _say(f"{error or type(error).__name__}; try again later")
         sys.exit(TRY_AGAIN)
     except KeyboardInterrupt:
@@ -59,4 +70,4 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    Console(stderr=True, highlight=False, markup=False).print(text)
+    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)

@@ -78,7 +78,7 @@ async def check(*, as_json: AsJson = False) -> int:
         print_json({"findings": findings})
     else:
         for finding in findings:
-            console().print(finding)
+            console().print(finding, soft_wrap=True)
         if not findings:
             console().print("all is well")
     return FINDINGS if findings else FINE

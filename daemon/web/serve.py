@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import structlog
@@ -71,7 +72,7 @@ async def _listen(app: web.Application, context: Context, setting: str) -> tuple
         await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
     except OSError as error:
         await runner.cleanup()
-        reason = error.strerror or str(error)
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise ConfigurationError(f"TILLBELL_{setting.upper()}: {address} cannot be listened on: {reason}") from error
     return runner, int(runner.addresses[0][1])
 

@@ -11,6 +11,7 @@ from daemon.errors import ConfigurationError
 from daemon.settings import PREFIX, Settings, read, written
 
 SECRET = "hush-" * 8
+PREFIXES = {"database_url": "postgresql://", "redis_url": "redis://"}
 
 
 def of(**settings: str) -> Settings:
@@ -59,6 +60,33 @@ def test_the_public_address_has_a_scheme_and_no_slash_at_its_end():
     assert refused(public_base_url="t.shop.example") == "TILLBELL_PUBLIC_BASE_URL: must begin with https://"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("database_url", "postgresql://u:p@h:5432/d?sslmode=require"), ("database_url", "postgres:///d?host=/run"),
+        ("database_url", "postgresql://a:1,[::1]:2/d"), ("database_url", ""), ("redis_url", "redis://:p@h:6379/0"),
+        ("redis_url", "rediss://h"), ("redis_url", "unix:///run/valkey.sock"),
+    ],
+)  # fmt: skip
+def test_addresses_of_servers(name, text):
+    assert getattr(of(**{name: text}), name).get_secret_value() == text
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("database_url", "mysql://u:hush@h/d", "must begin with postgresql://"),
+        ("database_url", "hush", "must begin with postgresql://"),
+        ("database_url", "postgresql://u:hush@h:port/d", "its port is no number"),
+        ("redis_url", "http://u:hush@h", "must begin with redis://"),
+    ],
+)
+def test_what_is_no_address_of_a_server(name, text, said):
+    mistake = refused(**{name: text})
+    assert mistake.startswith(f"TILLBELL_{name.upper()}: {said}")
+    assert "hush" not in mistake
+
+
 def test_a_name_that_is_not_known_is_refused_with_a_hint():
     assert refused(pol_every="5m") == "unknown setting TILLBELL_POL_EVERY; did you mean TILLBELL_POLL_EVERY?"
     assert refused(weather="fine") == "unknown setting TILLBELL_WEATHER"
@@ -104,7 +132,7 @@ def test_other_programs_variables_are_no_matter_of_ours():
 def test_a_secret_is_never_shown():
     names = [name for name, field in Settings.model_fields.items() if "Secret" in repr(field.annotation)]
     assert {"database_url", "redis_url", "secret", "pepper", "smtp_password", "metrics_token"} == set(names)
-    chosen = of(**dict.fromkeys(names, SECRET))
+    chosen = of(**{name: PREFIXES.get(name, "") + SECRET for name in names})
     shown = repr(chosen) + str(chosen) + chosen.model_dump_json() + "".join(written(getattr(chosen, n)) for n in names)
     assert "hush" not in shown
 

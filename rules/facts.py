@@ -200,10 +200,12 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Defer:
-    """Not now: cap, hours, activity, an order on hold."""
+    """Not now: cap, hours, activity, an order on hold, a cart that changed. `not_after`: its last moment from now on;
+    None: as it was."""
 
     until: datetime
     reason: str
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

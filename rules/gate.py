@@ -28,6 +28,8 @@ def passage(policy: Policy | None, planned: Planned, facts: Facts, now: datetime
     ground = questions.ground(policy, facts, planned.channel)
     if isinstance(ground, Bar):
         return Cancel(ground.about)
+    if span := _due_later(policy, planned, facts, now):
+        return Defer(span[0], "not_due", span[1])
     hold = _hold(policy, planned, facts, now)
     return Go(ground) if hold is None else _defer(hold, planned)
 
@@ -52,6 +54,14 @@ def _unwanted(policy: Policy, planned: Planned, facts: Facts) -> Bar | None:
     """What has come about since it was decided: a mail opened at 22:00 stops the text that was put off to 9:00."""
     step = next(step for step in policy.ladder if step.name == planned.step)
     return questions.unless(step, facts)[0] or questions.only_if(step, facts)[0]
+
+
+def _due_later(policy: Policy, planned: Planned, facts: Facts, now: datetime) -> tuple[datetime, datetime] | None:
+    """The cart changed after this was decided, and steps count from its last change: its new span, first and last."""
+    step = next(step for step in policy.ladder if step.name == planned.step)
+    if facts.cart.state != "open" or facts.on_hold or now >= facts.cart.changed_at + step.after:
+        return None
+    return questions.due_at(policy, step, facts), questions.not_after(policy, step, facts)
 
 
 def _hold(policy: Policy, planned: Planned, facts: Facts, now: datetime) -> Hold | None:

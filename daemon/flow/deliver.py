@@ -147,12 +147,12 @@ async def claim(
 ) -> tuple[int, list[tuple[Claim, Case]]]:
     """(how many were at the gate, those that may leave now). One transaction: lock the persons, look anew, move.
     Raises ShopUnavailable where messages have to wait for the shop's word on new orders."""
-    await shop_orders.look(context, shop_id, channel, now, most)
+    looked_for = await shop_orders.look(context, shop_id, channel, now, most)
     known = policies.shop_facts(context, shop_id, now)
     lease = context.channels[channel].longest() + MARGIN
 
     async def body(db: Connection) -> tuple[int, list[tuple[Claim, Case]]]:
-        candidates = await messages.due_people(db, shop_id, channel, now, most)
+        candidates = await messages.due_people(db, shop_id, channel, now, most, looked_for)
         waiting = await messages.at_the_gate(db, shop_id, candidates, now)
         if not waiting:
             return 0, []
@@ -184,8 +184,8 @@ def gate(
         moves.append(move)
         if move.verdict == "go":
             gone.add(one.person_id)
-        else:
-            verdict = {"defer": "defer", "again": "defer"}.get(move.verdict, "cancel")
+        elif move.verdict != "hold" or move.reason != one.reason:  # the brake is told of once
+            verdict = "defer" if move.verdict in ("defer", "hold", "again") else "cancel"
             notes.append(
                 Note(one.recovery_id, verdict, one.step, move.reason, case.facts_no, case.policy_hash, move.until)
             )
@@ -195,15 +195,17 @@ def gate(
 def _passage(one: AtGate, case: Case, spoken: policies.Policies, now: datetime) -> Move:
     if not case.open:
         return Move(one.id, "cancelled", "the recovery is over")
+    if one.of_another_mode:
+        return Move(one.id, "cancelled", "the shop has changed between rehearsal and live")
     if one.paused is not None:
-        return Move(one.id, "defer", f"paused: {one.paused}", now + PAUSED)
+        return Move(one.id, "hold", f"paused: {one.paused}", now + PAUSED)
     basis = Basis(one.basis, one.basis_evidence, one.consent_id)
     planned = Planned(one.step, one.channel, one.not_after, basis, one.deferrals)
     answer = passage(spoken.of(case.policy_name, case.policy_hash), planned, case.facts, now)
     if isinstance(answer, Cancel):
         return Move(one.id, answer.state, answer.reason)
     if isinstance(answer, Defer):
-        return Move(one.id, "defer", answer.reason, answer.until)
+        return Move(one.id, "defer", answer.reason, answer.until, not_after=answer.not_after)
     if one.facts_no != case.facts_no:
         return Move(one.id, "again", "decided on older facts")
     if now - one.prepared_at > STALE:

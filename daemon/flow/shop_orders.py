@@ -19,29 +19,31 @@ SILENCE = timedelta(minutes=10)
 """Without an answer messages wait once the last good order poll is older than this, unless the operator says else."""
 
 
-async def look(context: Context, shop_id: int, channel: str, now: datetime, most: int) -> None:
-    """Purchases that nobody told us of end their recoveries before the gate opens. Raises ShopUnavailable to wait."""
+async def look(context: Context, shop_id: int, channel: str, now: datetime, most: int) -> list[int] | None:
+    """Purchases that nobody told us of end their recoveries before the gate opens. The messages it was asked for, and
+    only these may pass now; None: this shop cannot be asked, so any may. Raises ShopUnavailable to wait."""
     name = context.shop_name(shop_id)
     shop = context.shops[name]
     if Capability.FIND_ORDERS not in shop.capabilities():
-        return
+        return None
     window = await messages.window(context.pool, shop_id, channel, now, most)
     if not window.emails and not window.refs:
-        return
+        return window.messages
     try:
         async with asyncio.timeout(PATIENCE):
             found = await shop.find_orders(window.refs, window.emails, window.since)
     except (ShopUnavailable, TimeoutError) as error:
         await _silent(context, shop_id, name, now, str(error))
-        return
+        return window.messages
     if not found:
-        return
+        return window.messages
 
     async def body(db: Connection) -> int:
         await work.serialise(db, shop_id)
         return await keep.keep_orders(context, db, shop_id, found, Look(now, micros(now)))
 
     await again(context.pool, body)
+    return window.messages
 
 
 async def _silent(context: Context, shop_id: int, name: str, now: datetime, because: str) -> None:

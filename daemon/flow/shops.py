@@ -1,4 +1,4 @@
-"""The shops of shops.yaml become rows, connectors and works; a shop that goes live leaves its rehearsals behind."""
+"""The shops of shops.yaml become rows, connectors and works; one that changes its mode leaves the old one's behind."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import structlog
 
 from daemon import shops as connectors
 from daemon.context import Context
-from daemon.store import carts, clock, recoveries, shops, work
+from daemon.store import carts, clock, persons, recoveries, shops, work
 from daemon.store.database import Connection, again
 
 log = structlog.get_logger()
@@ -40,11 +40,16 @@ async def _register(context: Context, name: str, mode: str, now: datetime) -> in
         row = await shops.register(db, name, now)
         await work.add(db, row.shop_id, WORKS, now)
         if mode != row.mode:
-            ended = await recoveries.end_rehearsals(db, row.shop_id, now)
+            was_rehearsal = row.mode == "rehearsal"
+            await persons.lock(
+                db, row.shop_id, await recoveries.persons_in_mode(db, row.shop_id, rehearsal=was_rehearsal)
+            )
+            reason = "rehearsal_over" if was_rehearsal else "not_live"
+            ended = await recoveries.end_of_mode(db, row.shop_id, reason, now, rehearsal=was_rehearsal)
             if mode == "live":
                 await carts.make_baseline(db, row.shop_id, now)
             await shops.set_mode(db, row.shop_id, mode, now)
-            log.info("stopped", shop=name, mode=mode, rehearsals=ended)
+            log.info("stopped", shop=name, mode=mode, recoveries=ended)
         return row.shop_id
 
     return await again(context.pool, body)

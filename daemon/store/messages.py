@@ -63,13 +63,16 @@ class AtGate:
     basis_evidence: str
     consent_id: int | None
     deferrals: int
-    rehearsal: bool
+    reason: str | None
+    """Why it was held or put off last."""
+    of_another_mode: bool
+    """A rehearsal's in a shop that is live, or the other way round."""
     paused: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The gate's answer: go, defer, again (prepare anew), cancelled or expired."""
+    """The gate's answer: go, defer, hold (as it is, for a while), again (prepare anew), cancelled or expired."""
 
     id: int
     verdict: str
@@ -78,6 +81,7 @@ class Move:
     basis: str = ""
     evidence: str = ""
     consent_id: int | None = None
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +133,14 @@ async def prepared(db: Connection, shop_id: int, done: Sequence[Prepared], now: 
     return [row["id"] for row in found]
 
 
-async def due_people(db: Connection, shop_id: int, channel: str, now: datetime, most: int) -> list[int]:
-    """Candidates whose persons this transaction now holds; nobody is waited for."""
-    return [row["id"] for row in await sql.due_people(db, shop_id=shop_id, channel=channel, now=now, most=most)]
+async def due_people(
+    db: Connection, shop_id: int, channel: str, now: datetime, most: int, among: Sequence[int] | None = None
+) -> list[int]:
+    """Candidates whose persons this transaction now holds; nobody is waited for. `among`: only of these messages."""
+    rows = await sql.due_people(
+        db, shop_id=shop_id, channel=channel, now=now, most=most, among=None if among is None else list(among)
+    )
+    return [row["id"] for row in rows]
 
 
 async def at_the_gate(db: Connection, shop_id: int, ids: Sequence[int], now: datetime) -> list[AtGate]:
@@ -154,6 +163,7 @@ async def move(db: Connection, shop_id: int, moves: Sequence[Move], now: datetim
         bases=[one.basis for one in moves],
         evidences=[one.evidence for one in moves],
         consents=[one.consent_id for one in moves],
+        not_afters=[one.not_after for one in moves],
     )
     return [Claim(**{name: row[name] for name in Claim.__slots__}) for row in rows]
 
@@ -237,6 +247,7 @@ async def resting(db: Connection | Pool, shop_id: int) -> dict[str, str]:
 class Window:
     """Who may be at the gate next, and since when an order of theirs would matter."""
 
+    messages: list[int]
     refs: list[str]
     emails: list[str]
     since: datetime
@@ -244,7 +255,7 @@ class Window:
 
 async def window(db: Connection | Pool, shop_id: int, channel: str, now: datetime, most: int) -> Window:
     row = await sql.window(db, shop_id=shop_id, channel=channel, now=now, most=most)
-    return Window(row["refs"], row["emails"], row["since"] or now)
+    return Window(row["messages"], row["refs"], row["emails"], row["since"] or now)
 
 
 async def put_off(db: Connection, shop_id: int, rows: Sequence[tuple[int, str]], until: datetime) -> None:

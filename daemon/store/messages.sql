@@ -6,13 +6,17 @@ WHERE m.shop_id = :shop_id AND m.state = 'planned' AND m.not_before <= :now
 ORDER BY m.not_before, m.id LIMIT :most;
 
 -- name: prepared
--- Rendered and tokenised: nothing has left the house. Links are written with it; a message that moved on meanwhile is not touched.
+-- Rendered and tokenised: nothing has left the house. Links are written with it; a message that moved on meanwhile is not
+-- touched, and one that somebody else holds is prepared again later: whoever holds messages waits for nobody.
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(:ids::bigint[], :contents::jsonb[], :trackeds::boolean[], :facts_nos::bigint[])
         AS n (id, content, tracked, facts_no)
+), free AS MATERIALIZED (
+    SELECT m.id FROM message m JOIN n ON m.id = n.id WHERE m.shop_id = :shop_id AND m.state = 'planned'
+    ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
 ), done AS (
     UPDATE message m SET state = 'prepared', content = n.content, tracked = n.tracked, facts_no = n.facts_no, prepared_at = :now
-    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state = 'planned'
+    FROM n JOIN free ON free.id = n.id WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state = 'planned'
     RETURNING m.id
 ), linked AS (
     INSERT INTO link (shop_id, message_id, no, kind, target)
@@ -31,6 +35,7 @@ WITH t AS MATERIALIZED (
     SELECT m.id, m.person_id, m.recovery_id FROM message m
     WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
         AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp())
+        AND (:among::bigint[] IS NULL OR m.id = ANY(:among))
     ORDER BY m.not_before, m.id LIMIT :most
 )
 SELECT t.id, t.recovery_id, p.id AS person_id
@@ -41,20 +46,23 @@ FOR NO KEY UPDATE OF p SKIP LOCKED;
 -- name: at_the_gate
 -- A second statement, hence a new snapshot: whatever was committed while the locks were being taken is seen.
 SELECT m.id, m.recovery_id, m.person_id, m.step, m.channel, m.state, m.facts_no, m.policy_hash, m.not_after, m.prepared_at,
-    m.basis, m.basis_evidence, m.consent_id, m.deferrals, m.rehearsal, m.tries,
+    m.basis, m.basis_evidence, m.consent_id, m.deferrals, m.reason, m.rehearsal <> (s.mode = 'rehearsal') AS of_another_mode,
     (SELECT z.reason FROM pause z WHERE z.shop_id = m.shop_id AND z.lifted_at IS NULL AND (z.until IS NULL OR z.until > :now)
         AND (z.policy IS NULL OR z.policy = r.policy_name) AND (z.step IS NULL OR z.step = m.step)
         AND (z.channel IS NULL OR z.channel = m.channel) ORDER BY z.id LIMIT 1) AS paused
 FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
+JOIN shop s ON s.shop_id = m.shop_id
 WHERE m.shop_id = :shop_id AND m.id = ANY(:ids::bigint[]) AND m.state IN ('prepared', 'retry_wait')
 ORDER BY m.person_id, m.not_before, m.id
 FOR NO KEY UPDATE OF m SKIP LOCKED;
 
 -- name: move
--- What the gate said, for all of them at once: claimed with fence, lease and attempt, put off, sent back, or ended.
+-- What the gate said, for all of them at once: claimed with fence, lease and attempt, put off, held, sent back, or ended.
+-- A held one stays as it is for a while: that the brake is on is no doing of its own.
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(:ids::bigint[], :verdicts::text[], :untils::timestamptz[], :reasons::text[], :bases::text[],
-        :evidences::text[], :consents::bigint[]) AS n (id, verdict, until, reason, basis, evidence, consent_id)
+        :evidences::text[], :consents::bigint[], :not_afters::timestamptz[])
+        AS n (id, verdict, until, reason, basis, evidence, consent_id, not_after)
 ), claimed AS (
     UPDATE message m SET state = 'sending', fence = nextval('fence'), sending_at = :now, tries = m.tries + 1,
         lease_until_real = clock_timestamp() + :lease, retry_real = NULL, reason = NULL,
@@ -65,8 +73,12 @@ WITH n AS MATERIALIZED (
     INSERT INTO attempt (shop_id, message_id, fence, started_at, body_sha256)
     SELECT :shop_id, id, fence, :now, sha256(convert_to(content::text, 'UTF8')) FROM claimed ORDER BY id
 ), put_off AS (
-    UPDATE message m SET state = 'planned', not_before = n.until, deferrals = m.deferrals + 1, reason = n.reason
+    UPDATE message m SET state = 'planned', not_before = n.until, not_after = coalesce(n.not_after, m.not_after),
+        deferrals = m.deferrals + 1, reason = n.reason
     FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'defer' AND m.state IN ('prepared', 'retry_wait')
+), held AS (
+    UPDATE message m SET not_before = n.until, reason = n.reason
+    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'hold' AND m.state IN ('prepared', 'retry_wait')
 ), sent_back AS (
     UPDATE message m SET state = 'planned', reason = n.reason
     FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'again' AND m.state IN ('prepared', 'retry_wait')
@@ -75,9 +87,12 @@ WITH n AS MATERIALIZED (
     FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict IN ('cancelled', 'expired')
         AND m.state IN ('prepared', 'retry_wait')
     RETURNING m.recovery_id
+), asleep AS MATERIALIZED (
+    SELECT r.id FROM recovery r JOIN ended ON r.id = ended.recovery_id WHERE r.shop_id = :shop_id AND r.state = 'open'
+    ORDER BY r.id FOR NO KEY UPDATE OF r
 ), woken AS (
-    UPDATE recovery r SET wake_at = :now FROM ended
-    WHERE r.shop_id = :shop_id AND r.id = ended.recovery_id AND r.state = 'open'
+    UPDATE recovery r SET wake_at = :now FROM asleep
+    WHERE r.shop_id = :shop_id AND r.id = asleep.id AND r.state = 'open'
 )
 SELECT * FROM claimed ORDER BY id;
 
@@ -96,11 +111,16 @@ WHERE m.shop_id = :shop_id AND m.state = 'sending' AND r.state = 'open' AND p.ma
                 AND newer.purpose = k.purpose AND newer.id > k.id));
 
 -- name: record
--- Outcomes by fence: one that has been overtaken changes nothing. A message whose recovery ended meanwhile is not tried again.
+-- Outcomes by fence: one that has been overtaken changes nothing. A message whose recovery ended meanwhile is not tried
+-- again. The recoveries are locked first, in their order, so what is read of them is how they are now.
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(:ids::bigint[], :fences::bigint[], :outcomes::text[], :provider_ids::text[], :codes::text[],
         :errors::text[], :costs::boolean[], :agains::interval[], :suppresses::boolean[])
         AS n (id, fence, outcome, provider_id, code, error, costs_a_try, again_after, suppress)
+), r AS MATERIALIZED (
+    SELECT r.id, r.state, r.end_reason, m.id AS message_id FROM recovery r
+    JOIN message m ON m.shop_id = r.shop_id AND m.recovery_id = r.id JOIN n ON n.id = m.id
+    WHERE r.shop_id = :shop_id ORDER BY r.id, m.id FOR NO KEY UPDATE OF r
 ), closed AS (
     UPDATE attempt a SET outcome = n.outcome, provider_id = n.provider_id, code = n.code, error = n.error,
         closed_real = clock_timestamp()
@@ -126,10 +146,9 @@ WITH n AS MATERIALIZED (
             ELSE coalesce(nullif(n.code, ''), 'no answer') END,
         ended_at = CASE WHEN n.outcome = 'failed' OR n.outcome = 'retry_wait'
             AND (r.state = 'ended' OR m.not_after < :now OR m.tries >= :most_tries AND n.costs_a_try) THEN :now END
-    FROM n, recovery r
+    FROM n JOIN r ON r.message_id = n.id
     WHERE m.shop_id = :shop_id AND m.id = n.id AND m.fence = n.fence
         AND (m.state = 'sending' OR m.state = 'unknown' AND n.outcome IN ('accepted', 'failed'))
-        AND r.shop_id = m.shop_id AND r.id = m.recovery_id
     RETURNING m.id, m.state, m.recovery_id, m.person_id, m.channel, n.suppress, m.reason
 ), suppressed AS (
     INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
@@ -145,9 +164,10 @@ SELECT id, state, recovery_id, reason FROM done ORDER BY id;
 
 -- name: reap
 -- Claims whose lease is over: nobody knows what became of them, and nobody sends them again.
-WITH lost AS (
-    SELECT m.id FROM message m WHERE m.shop_id = :shop_id AND m.state = 'sending' AND m.lease_until_real < clock_timestamp()
-    ORDER BY m.id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+WITH lost AS MATERIALIZED (
+    SELECT m.id FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
+    WHERE m.shop_id = :shop_id AND m.state = 'sending' AND m.lease_until_real < clock_timestamp()
+    ORDER BY m.id LIMIT :most FOR NO KEY UPDATE OF r, m SKIP LOCKED
 ), noted AS (
     UPDATE attempt a SET outcome = 'unknown', code = 'lease over', error = 'the worker did not say what became of it',
         closed_real = clock_timestamp()
@@ -172,9 +192,10 @@ RETURNING id;
 
 -- name: expire
 -- Too late, wherever they wait.
-WITH late AS (
-    SELECT id FROM message WHERE shop_id = :shop_id AND state IN ('planned', 'prepared', 'retry_wait') AND not_after < :now
-    ORDER BY id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+WITH late AS MATERIALIZED (
+    SELECT m.id FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
+    WHERE m.shop_id = :shop_id AND m.state IN ('planned', 'prepared', 'retry_wait') AND m.not_after < :now
+    ORDER BY m.id LIMIT :most FOR NO KEY UPDATE OF r, m SKIP LOCKED
 ), done AS (
     UPDATE message m SET state = 'expired', ended_at = :now,
         reason = coalesce(nullif(m.reason, ''), 'its time was over')
@@ -188,9 +209,12 @@ SELECT id, recovery_id FROM done ORDER BY id;
 
 -- name: end_unprepared
 -- Nothing left to write about: the message is not needed, the recovery is over.
-WITH over AS (
-    UPDATE recovery SET state = 'ended', ended_at = :now, end_reason = :reason, wake_at = NULL
-    WHERE shop_id = :shop_id AND id = ANY(:recoveries::bigint[]) AND state = 'open' RETURNING id
+WITH still_open AS MATERIALIZED (
+    SELECT id FROM recovery WHERE shop_id = :shop_id AND id = ANY(:recoveries::bigint[]) AND state = 'open'
+    ORDER BY id FOR NO KEY UPDATE
+), over AS (
+    UPDATE recovery r SET state = 'ended', ended_at = :now, end_reason = :reason, wake_at = NULL
+    FROM still_open WHERE r.shop_id = :shop_id AND r.id = still_open.id AND r.state = 'open' RETURNING r.id
 )
 UPDATE message m SET state = 'cancelled', reason = :reason, ended_at = :now
 FROM over WHERE m.shop_id = :shop_id AND m.recovery_id = over.id AND m.state IN ('planned', 'prepared', 'retry_wait')
@@ -212,19 +236,27 @@ SELECT channel, reason, until_real FROM channel_rest WHERE shop_id = :shop_id AN
 
 -- name: window^
 -- Who may be at the gate next, for the look at the shop before it.
-SELECT coalesce(array_agg(DISTINCT i.value) FILTER (WHERE i.kind = 'customer'), '{}') AS refs,
-    coalesce(array_agg(DISTINCT i.value) FILTER (WHERE i.kind = 'email'), '{}') AS emails, min(t.started_at) AS since
-FROM (
-    SELECT m.person_id, c.first_seen_at AS started_at FROM message m
+WITH t AS MATERIALIZED (
+    SELECT m.id, m.person_id, c.first_seen_at AS started_at FROM message m
     JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
     JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
     WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
         AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp())
     ORDER BY m.not_before, m.id LIMIT :most
-) AS t JOIN identity i ON i.shop_id = :shop_id AND i.person_id = t.person_id;
+)
+SELECT ARRAY(SELECT id FROM t ORDER BY id) AS messages,
+    coalesce(array_agg(DISTINCT i.value) FILTER (WHERE i.kind = 'customer'), '{}') AS refs,
+    coalesce(array_agg(DISTINCT i.value) FILTER (WHERE i.kind = 'email'), '{}') AS emails, min(t.started_at) AS since
+FROM t JOIN identity i ON i.shop_id = :shop_id AND i.person_id = t.person_id;
 
 -- name: put_off!
 -- These could not be made ready; they are tried again later.
+WITH n AS MATERIALIZED (
+    SELECT * FROM unnest(:ids::bigint[], :reasons::text[]) AS n (id, reason)
+), free AS MATERIALIZED (
+    SELECT m.id FROM message m JOIN n ON m.id = n.id WHERE m.shop_id = :shop_id AND m.state = 'planned'
+    ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
+)
 UPDATE message m SET not_before = :until, reason = n.reason
-FROM unnest(:ids::bigint[], :reasons::text[]) AS n (id, reason)
+FROM n JOIN free ON free.id = n.id
 WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state = 'planned';

@@ -29,6 +29,11 @@ async def wake(db: Connection, shop_id: int, persons: Sequence[int], at: datetim
     await sql.wake(db, shop_id=shop_id, persons=sorted(persons), at=at)
 
 
-async def end_rehearsals(db: Connection, shop_id: int, at: datetime) -> int:
-    """How many rehearsals ended because the shop goes live."""
-    return cast(int, await sql.end_rehearsals(db, shop_id=shop_id, at=at))
+async def persons_in_mode(db: Connection, shop_id: int, *, rehearsal: bool) -> list[int]:
+    """Who has an open recovery of this mode."""
+    return [row["person_id"] for row in await sql.persons_in_mode(db, shop_id=shop_id, rehearsal=rehearsal)]
+
+
+async def end_of_mode(db: Connection, shop_id: int, reason: str, at: datetime, *, rehearsal: bool) -> int:
+    """How many open recoveries of this mode ended because the shop left it. The caller holds the persons' locks."""
+    return cast(int, await sql.end_of_mode(db, shop_id=shop_id, reason=reason, at=at, rehearsal=rehearsal))

@@ -53,14 +53,18 @@ SELECT id, evidence FROM over;
 UPDATE recovery SET wake_at = :at
 WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[]) AND state = 'open';
 
--- name: end_rehearsals$
--- Going live: what was rehearsed is over.
+-- name: persons_in_mode
+-- Who has an open recovery that was begun as a rehearsal (or not as one).
+SELECT person_id FROM recovery WHERE shop_id = :shop_id AND state = 'open' AND rehearsal = :rehearsal ORDER BY person_id;
+
+-- name: end_of_mode$
+-- The shop changed between rehearsal and live: what was begun in the other mode is over. The caller holds the persons' locks.
 WITH over AS (
-    UPDATE recovery SET state = 'ended', ended_at = :at, end_reason = 'rehearsal_over', wake_at = NULL
-    WHERE shop_id = :shop_id AND rehearsal AND state = 'open'
+    UPDATE recovery SET state = 'ended', ended_at = :at, end_reason = :reason, wake_at = NULL
+    WHERE shop_id = :shop_id AND rehearsal = :rehearsal AND state = 'open'
     RETURNING id
 ), gone AS (
-    UPDATE message SET state = 'cancelled', reason = 'rehearsal_over', ended_at = :at
+    UPDATE message SET state = 'cancelled', reason = :reason, ended_at = :at
     FROM over
     WHERE message.shop_id = :shop_id AND message.recovery_id = over.id
         AND message.state IN ('planned', 'prepared', 'retry_wait')

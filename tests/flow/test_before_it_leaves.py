@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
+from daemon.flow import deliver
 from daemon.shops.base import Product
 from daemon.store import brake
 from daemon.store.brake import Scope
@@ -167,3 +168,52 @@ async def test_when_all_is_sold_out_the_recovery_is_over(town, make_basket, make
     await town.passes(hours=2)
     assert town.letters.taken == []
     assert await town.ends() == {"nothing_left": 1}
+
+
+async def test_a_long_pause_costs_a_message_nothing(town, make_buyer):
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "a wrong price", await town.now(), None)
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=3)
+    assert await town.value("SELECT deferrals FROM message") == 0
+    assert await town.value("SELECT count(*) FROM decision WHERE because LIKE 'paused%'") <= 3  # one each preparation
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    await town.passes(minutes=2)
+    assert len(town.letters.taken) == 1
+
+
+async def test_a_cart_that_changes_before_the_mail_has_left_starts_its_hours_anew(town, make_buyer):
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=23, minutes=30)
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "wait", await town.now(), None)
+    await town.passes(hours=1)  # the second one is prepared and held
+    await town.leaves_cart("c1", make_buyer("1"), "red", "blue")
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    await town.passes(hours=23)
+    assert len(town.letters.taken) == 1
+    await town.passes(hours=2)
+    assert len(town.letters.taken) == 2
+
+
+async def test_only_whom_the_shop_was_asked_about_may_pass(town, make_basket, make_buyer):
+    """What becomes ready while the shop is being asked waits for the next look."""
+    shop = await town.polls()
+    await town.passes(minutes=5)
+    shop.shows = {name: make_basket(name, make_buyer(name), "red") for name in ("c1", "c2")}
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "wait", await town.now(), None)
+    await town.passes(minutes=80)
+    town.context.stopping.set()  # from here on nobody but the test claims
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    now = await town.now()
+    assert await town.value("SELECT count(*) FROM message WHERE state = 'prepared'") == 2
+    await town.context.pool.execute("UPDATE message SET not_before = $1 WHERE id = 1", now)
+    asked = shop.find_orders
+
+    async def slowly(*question):
+        await town.context.pool.execute("UPDATE message SET not_before = $1 WHERE id = 2", now)
+        return await asked(*question)
+
+    shop.find_orders = slowly
+    _, claims = await deliver.claim(town.context, town.shop_id, "email", now, 10)
+    assert [one.id for one, _ in claims] == [1]
+    _, claims = await deliver.claim(town.context, town.shop_id, "email", now, 10)
+    assert [one.id for one, _ in claims] == [2]

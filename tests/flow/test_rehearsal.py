@@ -79,3 +79,27 @@ async def test_going_live_ends_rehearsals_and_starts_from_a_baseline(make_town, 
     assert [to for to, _ in town.letters.taken[before:]] == ["1@example.org"]
     assert await town.value("SELECT NOT rehearsal FROM message ORDER BY id DESC LIMIT 1")
     await town.books_are_clean()
+
+
+async def test_back_to_rehearsal_no_customer_is_written_to_any_more(make_town, make_buyer):
+    town = await make_town(shops("live"))
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=2)
+    assert [to for to, _ in town.letters.taken] == ["1@example.org"]
+    (town.context.settings.rules_dir / "shops.yaml").write_text(shops("rehearsal", "boss@shop.example"))
+    from daemon.run import reload
+
+    await reload(town.context)
+    assert await town.ends() == {"not_live": 1}
+    await town.passes(days=3)
+    assert [to for to, _ in town.letters.taken] == ["1@example.org"]
+    await town.books_are_clean()
+
+
+async def test_a_live_message_does_not_leave_once_the_shop_rehearses(town, make_buyer):
+    """Another process has changed the mode, and ours has not read the file yet."""
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.context.pool.execute("UPDATE shop SET mode = 'rehearsal'")
+    await town.passes(hours=2)
+    assert town.letters.taken == []
+    assert await town.value("SELECT state FROM message") == "cancelled"

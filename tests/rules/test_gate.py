@@ -98,6 +98,19 @@ def test_a_deferral_ends_after_the_night():
     assert passage(POLICY, PLANNED, FACTS, at(13)).until == at(21)
 
 
+def test_a_cart_that_changed_meanwhile_has_its_steps_counted_anew():
+    """The second mail was due a day after the cart was left; then it was filled again, and rests since."""
+    doubts = decide(POLICY, replace(FACTS, taken=(Taken("remind", "email", "accepted", NOW),)), at(24))
+    assert isinstance(doubts, Send)
+    planned = Planned(doubts.step, doubts.channel, doubts.not_after, doubts.basis)
+    changed = replace(FACTS, cart=replace(FACTS.cart, changed_at=at(23)))
+    answer = passage(POLICY, planned, changed, at(24))
+    assert told(answer) == "defer not_due"
+    assert (answer.until, answer.not_after) == (at(47), at(71))
+    again = replace(planned, not_after=answer.not_after, deferrals=1)
+    assert told(passage(POLICY, again, changed, at(47))) == "go"
+
+
 def test_what_the_ladder_sends_the_gate_lets_go():
     assert isinstance(passage(POLICY, PLANNED, FACTS, NOW), Go)
 

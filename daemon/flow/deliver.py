@@ -258,8 +258,6 @@ async def write_outcomes(
     if faults:
         await messages.rest_channel(context.pool, shop_id, channel, faults[0].error)
         log.error("recorded", shop=context.shop_name(shop_id), channel=channel, rests="yes", because=faults[0].error)
-    elif any(outcome.state == "accepted" for _, outcome in group):
-        await messages.wake_channel(context.pool, shop_id, channel)
     counts = Counter(one.state for one in closed)
     for state, number in counts.items():
         metrics.messages.labels(channel, state).inc(number)

@@ -184,7 +184,8 @@ async def record(
     *,
     rehearsing: bool,
 ) -> list[Closed]:
-    """Of (message, fence, outcome): those that were still ours."""
+    """Of (message, fence, outcome): those that were still ours. A channel that took one works again: its next rest is a
+    short one."""
     rows = sorted(outcomes, key=lambda row: row[:2])
     closed = await sql.record(
         db,
@@ -231,11 +232,6 @@ async def end_unprepared(
 async def rest_channel(db: Connection | Pool, shop_id: int, channel: str, reason: str) -> None:
     """The sender is at fault; the channel rests, longer each time."""
     await sql.rest_channel(db, shop_id=shop_id, channel=channel, reason=reason[:300])
-
-
-async def wake_channel(db: Connection | Pool, shop_id: int, channel: str) -> None:
-    """It works again: the next rest is a short one."""
-    await sql.wake_channel(db, shop_id=shop_id, channel=channel)
 
 
 async def resting(db: Connection | Pool, shop_id: int) -> dict[str, str]:

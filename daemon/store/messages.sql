@@ -156,6 +156,9 @@ WITH n AS MATERIALIZED (
     FROM done JOIN person p ON p.shop_id = :shop_id AND p.id = done.person_id
     WHERE done.suppress AND NOT :rehearsing AND p.email_hmac IS NOT NULL
     ON CONFLICT DO NOTHING
+), works_again AS (
+    DELETE FROM channel_rest c WHERE c.shop_id = :shop_id AND c.until_real <= clock_timestamp()
+        AND c.channel IN (SELECT channel FROM done WHERE state = 'accepted')
 ), woken AS (
     UPDATE recovery r SET wake_at = :now FROM done
     WHERE r.shop_id = :shop_id AND r.id = done.recovery_id AND r.state = 'open' AND done.state <> 'retry_wait'
@@ -227,9 +230,6 @@ VALUES (:shop_id, :channel, clock_timestamp() + interval '30 seconds', 1, :reaso
 ON CONFLICT (shop_id, channel) DO UPDATE SET failures = c.failures + 1, reason = excluded.reason,
     until_real = clock_timestamp() + least(3600, 30 * power(2, least(c.failures, 8))) * interval '1 second'
 WHERE c.until_real <= clock_timestamp();
-
--- name: wake_channel!
-DELETE FROM channel_rest WHERE shop_id = :shop_id AND channel = :channel AND until_real <= clock_timestamp();
 
 -- name: resting
 SELECT channel, reason, until_real FROM channel_rest WHERE shop_id = :shop_id AND until_real > clock_timestamp();

@@ -1,0 +1,101 @@
+"""Workers that stand still past their lease, and workers that are asked to go."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+
+import pytest
+
+from daemon.flow import deliver, stop
+
+IN_FLIGHT = 20
+
+
+async def made_due(stage, count):
+    """So many of those that wait are due now."""
+    await stage.context.pool.execute(
+        "UPDATE message SET not_before = $2 "
+        "WHERE id IN (SELECT id FROM message WHERE state = 'prepared' ORDER BY id LIMIT $1)",
+        count,
+        await stage.now(),
+    )
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    "rounds",
+    [pytest.param(1, id="twenty mails"), pytest.param(5, id="a hundred mails", marks=pytest.mark.long)],
+)
+async def test_a_frozen_worker_tells_late_and_nothing_is_sent_again(make_stage, rounds):
+    """Frozen between the final dot and its answer, past the lease: the reaper says unknown, the late word wins."""
+    stage = await make_stage(smtp_connections=str(IN_FLIGHT))
+    await stage.prepared(IN_FLIGHT * rounds)
+    await stage.context.pool.execute("UPDATE message SET not_before = '2100-01-01', not_after = '2101-01-01'")
+    worker = await stage.worker()
+    for number in range(1, rounds + 1):
+        await stage.relay.ask(hold=True)
+        await made_due(stage, IN_FLIGHT)
+
+        async def all_held():
+            return (await stage.relay.ask("held"))["held"] == IN_FLIGHT
+
+        await stage.until(all_held)
+        worker.sends(signal.SIGSTOP)
+        await stage.leases_end()
+        now = await stage.now()
+        await stop.sweep(stage.context, stage.shop_id, now)
+        assert (await stage.states())["unknown"] == IN_FLIGHT
+        assert await deliver.claim(stage.context, stage.shop_id, "email", now, 64) == (0, [])
+        await stage.relay.ask(hold=False)
+        worker.sends(signal.SIGCONT)
+
+        async def all_accepted(number=number):
+            return (await stage.states()).get("accepted") == IN_FLIGHT * number
+
+        await stage.until(all_accepted)
+    copies = Counter(message_id for message_id, _, _ in (await stage.relay.ask("taken"))["taken"])
+    assert len(copies) == IN_FLIGHT * rounds
+    assert set(copies.values()) == {1}
+    await stage.books_are_clean()
+
+
+@pytest.mark.timeout(120)
+async def test_a_worker_that_is_asked_to_go_brings_home_what_is_under_way(make_stage):
+    stage = await make_stage(smtp_connections=str(IN_FLIGHT))
+    await stage.prepared(100)
+    await stage.relay.ask(delay=2.0)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "daemon",
+        "run",
+        "--only",
+        "worker",
+        env={**os.environ, **stage.env},
+        start_new_session=True,
+    )
+    try:
+
+        async def twenty_under_way():
+            return sum((await stage.relay.ask("under_way"))["under_way"].values()) == IN_FLIGHT
+
+        await stage.until(twenty_under_way, within=60)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(25):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    taken = [address for _, address, _ in (await stage.relay.ask("taken"))["taken"]]
+    states = await stage.states()
+    assert set(states) <= {"accepted", "prepared", "retry_wait"}
+    assert states["accepted"] == len(taken) == len(set(taken)) >= IN_FLIGHT
+    assert await stage.value("SELECT count(*) FROM attempt WHERE outcome IS NULL") == 0
+    assert await stage.value("SELECT count(*) FROM message WHERE state = 'retry_wait' AND tries > 0") == 0
+    assert await stage.value("SELECT count(*) FROM work WHERE holder IS NOT NULL") == 0
+    await stage.books_are_clean()

@@ -120,9 +120,14 @@ async def reload(context: Context) -> None:
 
 
 async def keep_rules(context: Context) -> None:
-    """Follow changes of the files, a swapped ConfigMap included."""
-    async for _ in awatch(context.settings.rules_dir, stop_event=context.stopping):
-        await reload(context)
+    """Follow changes of the files, a swapped ConfigMap included. A folder that cannot be watched is tried again."""
+    while not context.stopping.is_set():
+        try:
+            async for _ in awatch(context.settings.rules_dir, stop_event=context.stopping):
+                await reload(context)
+        except Exception as error:
+            log.warning("rules", problem=repr(error), note="changes of the files are not followed for now")
+            await asyncio.sleep(BEAT)
 
 
 async def beats(context: Context, served: Served, only: Part) -> None:

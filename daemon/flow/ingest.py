@@ -15,7 +15,6 @@ from daemon.flow import persons as people
 from daemon.flow.keep import Look
 from daemon.shops.base import CartBatch, Shop, ShopEvent, ShopUnavailable
 from daemon.store import carts, inbox, work
-from daemon.store.carts import Gone
 from daemon.store.database import Connection, again, is_transient
 
 log = structlog.get_logger()
@@ -60,6 +59,8 @@ async def poll(context: Context, shop_id: int, now: datetime) -> int:
     if taken is None:
         return 0
     try:
+        if taken.due_at > now:
+            return 0  # rung twice: somebody has just looked, and a second look at once would confirm nothing
         reading = Reading(shop_id, now, dict(taken.state), taken.last_good_at)
         if shop.polls:
             async with asyncio.timeout(PATIENCE.total_seconds()):
@@ -147,20 +148,20 @@ async def _page(context: Context, reading: Reading, batch: CartBatch, look: Look
 
 async def _absent(context: Context, reading: Reading, began: datetime) -> None:
     """What a whole reading did not show is gone, unless so much is missing that the reading itself is in doubt."""
+    doubted = set(reading.state.get("doubt", ()))
 
     async def body(db: Connection) -> int:
         await work.serialise(db, reading.shop_id)
         gone = await carts.absent(db, reading.shop_id, sorted(reading.seen), began)
         lost = [one for one in gone if not one.ordered]
         before = await carts.count_open(db, reading.shop_id)
-        if _suspicious(len(lost), before) and not _confirmed(reading.state, lost):
-            reading.state["doubt"] = sorted(one.id for one in lost)
-            gone = [one for one in gone if one.ordered]
+        reading.state.pop("doubt", None)
+        if _suspicious(len(lost), before) and (held := {one.id for one in lost} - doubted):
+            reading.state["doubt"] = sorted(held)  # what the look before this one missed too is gone
+            gone = [one for one in gone if one.id not in held]
             log.warning(
-                "polled", shop=context.shop_name(reading.shop_id), missing=len(lost), of=before, held="in doubt"
+                "polled", shop=context.shop_name(reading.shop_id), missing=len(held), of=before, held="in doubt"
             )
-        else:
-            reading.state.pop("doubt", None)
         return await keep.close_carts(db, reading.shop_id, gone, reading.now) if gone else 0
 
     reading.kept += await again(context.pool, body)
@@ -168,11 +169,6 @@ async def _absent(context: Context, reading: Reading, began: datetime) -> None:
 
 def _suspicious(lost: int, before: int) -> bool:
     return lost > LOSS_COUNT and lost > LOSS_SHARE * before
-
-
-def _confirmed(state: dict[str, Any], lost: list[Gone]) -> bool:
-    """The reading before this one missed them too."""
-    return "doubt" in state and {one.id for one in lost} <= set(state["doubt"])
 
 
 def _refused(context: Context, reading: Reading, refused: tuple[str, ...]) -> None:

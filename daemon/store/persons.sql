@@ -100,7 +100,9 @@ RETURNING p.id;
 SELECT id, split_key FROM person WHERE shop_id = :shop_id AND id = ANY(:persons::bigint[]) ORDER BY id;
 
 -- name: merge!
--- Everything of the younger belongs to the older from now on. The caller holds both locks and has ended the younger's recovery.
+-- Everything of the younger belongs to the older from now on, those included who were merged into the younger before.
+-- Messages are found by their recoveries, hits by their messages: nothing here reads a whole table.
+-- The caller holds both locks and has ended the younger's recovery.
 WITH moved_identities AS (
     UPDATE identity SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
 ), moved_carts AS (
@@ -109,12 +111,18 @@ WITH moved_identities AS (
     UPDATE shop_order SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
 ), moved_recoveries AS (
     UPDATE recovery SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
+    RETURNING id
 ), moved_messages AS (
-    UPDATE message SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
+    UPDATE message SET person_id = :older FROM moved_recoveries
+    WHERE message.shop_id = :shop_id AND message.recovery_id = moved_recoveries.id
+    RETURNING message.id
 ), moved_consents AS (
     UPDATE consent SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
 ), moved_events AS (
-    UPDATE event SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
+    UPDATE event SET person_id = :older FROM moved_messages
+    WHERE event.shop_id = :shop_id AND event.message_id = moved_messages.id
+), moved_tombstones AS (
+    UPDATE person SET merged_into = :older WHERE shop_id = :shop_id AND merged_into = :younger
 ), gone AS (
     UPDATE person SET merged_into = :older, merged_at = :at, customer_ref = NULL, email = NULL, email_hmac = NULL,
         phone = NULL, phone_hmac = NULL, facts_no = facts_no + 1

@@ -12,10 +12,13 @@ WITH old AS (
 SELECT max(old.recorded_at) AS reached, count(*) AS seen, (SELECT count(*) FROM done) AS forgotten FROM old;
 
 -- name: forget_content
--- What was written is forgotten; that it was written stays. Only messages behind the given id.
-WITH old AS (
-    SELECT id FROM message WHERE shop_id = :shop_id AND id > :after AND planned_at <= :until
-    ORDER BY id LIMIT :most
+-- What was written is forgotten; that it was written stays. Only messages behind the given id, and none behind the first
+-- that is too young: so a look reads what it forgets and one message more, however many there are.
+WITH next AS MATERIALIZED (
+    SELECT id, planned_at FROM message WHERE shop_id = :shop_id AND id > :after ORDER BY id LIMIT :most
+), old AS MATERIALIZED (
+    SELECT id FROM next
+    WHERE id < coalesce((SELECT min(id) FROM next WHERE planned_at > :until), 9223372036854775807)
 ), done AS (
     UPDATE message m SET content = NULL FROM old
     WHERE m.shop_id = :shop_id AND m.id = old.id AND m.content IS NOT NULL

@@ -6,7 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from daemon.flow import persons as people
 from daemon.shops.base import Customer
+from daemon.store import persons
+from daemon.store.database import again
 
 STARTS = """
 extends: default
@@ -102,3 +105,22 @@ async def test_an_address_that_changes_merges_nobody(town):
     rows = await town.fetch("SELECT value, person_id FROM identity WHERE kind = 'email'")
     seven = await town.value("SELECT person_id FROM identity WHERE kind = 'customer' AND value = '7'")
     assert [tuple(row) for row in rows] == [("new@example.org", seven)]
+
+
+async def test_who_was_merged_follows_when_that_person_is_merged_too(town):
+    """A guest turns out to be another guest, and both a third: all three are the oldest."""
+    for ref in ("1", "2", "3"):
+        await town.leaves_cart(f"c{ref}", Customer(ref=ref, email=f"{ref}@example.org", is_guest=True), "red")
+    await town.passes(hours=2)
+    first, second, third = [row["id"] for row in await town.fetch("SELECT id FROM person ORDER BY id")]
+
+    async def body(db):
+        await persons.lock(db, town.shop_id, [first, second, third])
+        await people.merge(town.context, db, town.shop_id, second, third, await town.now())
+        await people.merge(town.context, db, town.shop_id, first, second, await town.now())
+
+    await again(town.context.pool, body)
+    assert {row["merged_into"] for row in await town.fetch("SELECT merged_into FROM person WHERE id > 1")} == {first}
+    assert await town.value("SELECT count(DISTINCT person_id) FROM recovery") == 1
+    assert await town.value("SELECT count(DISTINCT person_id) FROM cart") == 1
+    await town.books_are_clean()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+from daemon.flow import ingest
 from daemon.shops.base import OrderSnapshot
 
 
@@ -52,6 +53,27 @@ async def test_an_empty_answer_once_ends_nothing(town, make_basket, make_buyer):
     shop.shows = {}
     await town.passes(minutes=20)
     assert await town.ends() == {"emptied": 100}
+    await town.books_are_clean()
+
+
+async def test_a_look_that_is_rung_twice_is_one_look(town):
+    await town.polls()
+    await town.passes(minutes=5)
+    looked = await town.value("SELECT last_good_at FROM work WHERE name = 'poll'")
+    assert await ingest.poll(town.context, town.shop_id, await town.now()) == 0
+    assert await town.value("SELECT last_good_at FROM work WHERE name = 'poll'") == looked
+    assert await town.value("SELECT holder FROM work WHERE name = 'poll'") is None
+
+
+async def test_what_two_looks_missed_is_gone_though_more_goes_meanwhile(town, make_basket, make_buyer):
+    shop = await town.polls()
+    await town.passes(minutes=5)
+    shop.shows = {f"c{n}": make_basket(f"c{n}", make_buyer(f"p{n}"), "red") for n in range(100)}
+    await town.passes(hours=2)
+    for _ in range(2):
+        shop.shows = dict(list(shop.shows.items())[40:])
+        await town.passes(minutes=10)
+    assert await town.ends() == {"emptied": 40, "open": 60}
     await town.books_are_clean()
 
 

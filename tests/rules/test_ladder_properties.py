@@ -95,7 +95,7 @@ def policies(draw) -> Policy:
             "existing_customers_only": draw(st.sampled_from([False, False, False, True])),
             "never": draw(st.sampled_from([{}, {"addresses": ["@market.example"], "groups": ["staff"]}])),
         },
-        "stops_on": draw(st.lists(st.sampled_from(["emptied", "replied", "bounced"]), unique=True)),
+        "stops_on": draw(st.sampled_from([[], ["emptied"], ["replied", "bounced"], ["emptied", "replied", "bounced"]])),
         "caps": draw(
             st.fixed_dictionaries(
                 {},
@@ -158,7 +158,7 @@ def lives(draw) -> tuple[Facts, list[tuple[timedelta, str]], list[str]]:
                 st.integers(1, 9000).map(lambda count: timedelta(minutes=count)),
                 st.sampled_from(
                     ["changed", "changed", "active", "active", "emptied", "on_hold", "rules_gone", "step_gone",
-                     "purchase", "unsubscribed", "complained", "replied", "bounced"]
+                     "purchase", "unsubscribed", "complained", "replied", "replied", "bounced", "bounced"]
                 ),
             ),
             max_size=4,

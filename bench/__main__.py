@@ -7,6 +7,7 @@ import asyncio
 import importlib
 import json
 import sys
+import traceback
 from time import perf_counter
 
 from rich.console import Console
@@ -30,7 +31,11 @@ async def measure(chosen: list[str], sizes: dict[str, int]) -> dict[str, Measure
     async with open_place() as place:
         for goal in chosen:
             print(f"{goal} …", file=sys.stderr, flush=True)
-            found[goal] = await one(place, goal, sizes)
+            try:
+                found[goal] = await one(place, goal, sizes)
+            except Exception as error:  # the other goals are still worth measuring
+                traceback.print_exc()
+                found[goal] = Measured([Row(goal, "could not be measured", f"{type(error).__name__}")])
     return found
 
 

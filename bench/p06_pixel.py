@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import re
 import shutil
 import signal
@@ -21,11 +20,12 @@ from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
 import asyncpg
+import psutil
 import uvloop
 from aiohttp import web
 
 from bench.measured import Measured, Row, rate
-from bench.place import Place
+from bench.place import Place, cpu_of
 from daemon.context import Context
 from daemon.hits import Hit
 from daemon.store import events
@@ -43,12 +43,13 @@ CONNECTIONS = 64
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What wrk saw of one mode: hits a second, 99th percentile in ms, CPU µs a hit of the web process."""
+    """What wrk saw of one mode: hits a second, 99th percentile in ms, CPU µs a hit, ours and PostgreSQL's."""
 
     rate: float
     p99: float
     answered: int
     cpu: float = 0.0
+    database_cpu: float = 0.0
 
     @classmethod
     def median(cls, runs: list[Run]) -> Run:
@@ -56,7 +57,7 @@ class Run:
         return cls(*middle)
 
     def __str__(self) -> str:
-        return f"{rate(self.rate)}, p99 {self.p99:.0f} ms, {self.cpu:.0f} µs CPU"
+        return f"{rate(self.rate)}, p99 {self.p99:.0f} ms, {self.cpu:.0f} + {self.database_cpu:.0f} µs CPU"
 
 
 async def measure(place: Place, seconds: int = 3, rounds: int = 3) -> Measured:
@@ -65,15 +66,19 @@ async def measure(place: Place, seconds: int = 3, rounds: int = 3) -> Measured:
     if wrk is None:
         return Measured([Row("P6", "hits answered after their commit", "not measured: wrk is not installed")])
     url = await place.database()
-    script = await seeded(url, place.folder)
+    folder = place.folder / "pixel"
+    await asyncio.to_thread(folder.mkdir)
+    script = await seeded(url, folder)
     runs: dict[str, list[Run]] = {mode: [] for mode in MODES}
     for _ in range(rounds):
         for mode in MODES:
-            async with serving(mode, url, place.folder) as (port, process):
-                before = cpu_seconds(process.pid)
+            async with serving(mode, url, folder) as (port, process):
+                watched = psutil.Process(process.pid), place.postgres()
+                before = [cpu_of(one) for one in watched]
                 run = await load(wrk, port, script, seconds)
-                runs[mode].append(replace(run, cpu=(cpu_seconds(process.pid) - before) / run.answered * 1e6))
-    lost = sum([await lost_at_kill(wrk, url, place.folder, script) for _ in range(rounds)])
+                used = [(cpu_of(one) - start) / run.answered * 1e6 for one, start in zip(watched, before, strict=True)]
+                runs[mode].append(replace(run, cpu=used[0], database_cpu=used[1]))
+    lost = sum([await lost_at_kill(wrk, url, folder, script) for _ in range(rounds)])
     return told({mode: Run.median(each) for mode, each in runs.items()}, lost, rounds)
 
 
@@ -150,11 +155,6 @@ async def on(url: str, query: str) -> int:
         return await connection.fetchval(query)
     finally:
         await connection.close()
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 async def serve(mode: str, url: str, folder: Path) -> None:

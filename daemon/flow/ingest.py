@@ -13,7 +13,7 @@ from daemon.context import Context
 from daemon.flow import keep
 from daemon.flow import persons as people
 from daemon.flow.keep import Look
-from daemon.shops.base import CartBatch, Shop, ShopEvent, ShopUnavailable
+from daemon.shops.base import CartBatch, Customer, Shop, ShopEvent, ShopUnavailable
 from daemon.store import carts, inbox, work
 from daemon.store.database import Connection, again, is_transient
 
@@ -183,7 +183,10 @@ async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: i
     async def body(db: Connection) -> int:
         await work.serialise(db, shop_id)
         rows = await inbox.waiting(db, shop_id, limit)
-        effects = {row.id: await _effect(context, db, shop, shop_id, row, now) for row in rows}
+        told = {row.id: _event(shop, row) for row in rows}
+        events = [event for event in told.values() if isinstance(event, ShopEvent)]
+        await people.hold(db, shop_id, [one for event in events for one in _customers(event)])
+        effects = {number: await _effect(context, db, shop_id, number, event, now) for number, event in told.items()}
         await inbox.done(db, shop_id, effects, now)
         return len(rows)
 
@@ -195,17 +198,34 @@ async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: i
     return found
 
 
-async def _effect(
-    context: Context, db: Connection, shop: Shop, shop_id: int, row: inbox.Waiting, now: datetime
-) -> tuple[str, str]:
-    """(done or refused, what came of it). One event's fault never holds up the others: it is kept with its reason."""
+def _event(shop: Shop, row: inbox.Waiting) -> ShopEvent | str:
+    """What was pushed, or why it is refused."""
     parse = getattr(shop, "parse", None)
     if parse is None:
-        return "refused", "this shop takes no events"
+        return "this shop takes no events"
     try:
         event: ShopEvent = parse(row.body)
-        if event.at > row.received_at + AHEAD:
-            return "refused", "its time lies in the future: is the shop's clock right?"
+    except ValueError as error:
+        return str(error)[:500]
+    except Exception as error:  # ours: it must not hold up the others
+        log.error("kept", inbox=row.id, problem=repr(error), exc_info=True)
+        return f"a fault of ours: {type(error).__name__}"
+    late = "its time lies in the future: is the shop's clock right?"
+    return late if event.at > row.received_at + AHEAD else event
+
+
+def _customers(event: ShopEvent) -> list[Customer]:
+    order = [Customer(ref=event.order.customer_ref, email=event.order.email)] if event.order else []
+    return [*order, *([event.cart.customer] if event.cart else []), *([event.customer] if event.customer else [])]
+
+
+async def _effect(
+    context: Context, db: Connection, shop_id: int, number: int, event: ShopEvent | str, now: datetime
+) -> tuple[str, str]:
+    """(done or refused, what came of it). One event's fault never holds up the others: it is kept with its reason."""
+    if isinstance(event, str):
+        return "refused", event
+    try:
         async with db.transaction():
             return "done", await _apply(context, db, shop_id, event, now)
     except ValueError as error:
@@ -213,7 +233,7 @@ async def _effect(
     except Exception as error:
         if is_transient(error):
             raise
-        log.error("kept", shop=context.shop_name(shop_id), inbox=row.id, problem=repr(error), exc_info=True)
+        log.error("kept", shop=context.shop_name(shop_id), inbox=number, problem=repr(error), exc_info=True)
         return "refused", f"a fault of ours: {type(error).__name__}"
 
 

@@ -42,6 +42,9 @@ async def keep_carts(
     hashes = {ref: carts.read_hash(cart) for ref, cart in latest.items()}
     news = [cart for ref, cart in latest.items() if _is_news(cart, hashes[ref], before.get(ref), look)]
     reachable = [cart for cart in news if cart.customer.ref or cart.customer.email]
+    online = [known.person_id for ref, known in before.items() if known.person_id and latest[ref].online_at]
+    if online:  # all locks in one go: they could not be had in order later
+        await people.hold(db, shop_id, [cart.customer for cart in reachable], online)
     found = await people.keep(context, db, shop_id, [cart.customer for cart in reachable], look.now, look.version)
     person_of = {cart.ref: person for cart, person in zip(reachable, found, strict=True)}
     rows = [_row(cart, hashes[cart.ref], person_of.get(cart.ref), before.get(cart.ref), look) for cart in news]

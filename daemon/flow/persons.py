@@ -102,6 +102,15 @@ async def keep(
     return people
 
 
+async def hold(db: Connection, shop_id: int, customers: Sequence[Customer], further: Sequence[int] = ()) -> None:
+    """Lock all whom these customers may be, and `further` persons, in one go and in their order: for a transaction that
+    deals with one after the other. Who is not known yet is seen by nobody else before the end."""
+    refs = sorted({one.ref for one in customers if one.ref})
+    emails = sorted({normal(one.email) for one in customers if one.email})
+    found = await persons.known(db, shop_id, refs, emails) if refs or emails else {}
+    await persons.lock(db, shop_id, [*(known.id for known in found.values()), *further])
+
+
 async def merge(context: Context, db: Connection, shop_id: int, older: int, younger: int, now: datetime) -> None:
     """Two that turn out to be one: the older survives, the younger's recovery ends, what forbids is kept from both.
     The caller holds both locks."""

@@ -91,7 +91,7 @@ WITH n AS MATERIALIZED (
     SELECT r.id FROM recovery r JOIN ended ON r.id = ended.recovery_id WHERE r.shop_id = :shop_id AND r.state = 'open'
     ORDER BY r.id FOR NO KEY UPDATE OF r
 ), woken AS (
-    UPDATE recovery r SET wake_at = :now FROM asleep
+    UPDATE recovery r SET wake_at = least(:now, r.wake_at - interval '1 us') FROM asleep
     WHERE r.shop_id = :shop_id AND r.id = asleep.id AND r.state = 'open'
 )
 SELECT * FROM claimed ORDER BY id;
@@ -160,17 +160,18 @@ WITH n AS MATERIALIZED (
     DELETE FROM channel_rest c WHERE c.shop_id = :shop_id AND c.until_real <= clock_timestamp()
         AND c.channel IN (SELECT channel FROM done WHERE state = 'accepted')
 ), woken AS (
-    UPDATE recovery r SET wake_at = :now FROM done
+    UPDATE recovery r SET wake_at = least(:now, r.wake_at - interval '1 us') FROM done
     WHERE r.shop_id = :shop_id AND r.id = done.recovery_id AND r.state = 'open' AND done.state <> 'retry_wait'
 )
 SELECT id, state, recovery_id, reason FROM done ORDER BY id;
 
 -- name: reap
--- Claims whose lease is over: nobody knows what became of them, and nobody sends them again.
+-- Claims whose lease is over: nobody knows what became of them, and nobody sends them again. The time is asked for once,
+-- as a value: a volatile function would have every lease read.
 WITH lost AS MATERIALIZED (
     SELECT m.id FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
-    WHERE m.shop_id = :shop_id AND m.state = 'sending' AND m.lease_until_real < clock_timestamp()
-    ORDER BY m.id LIMIT :most FOR NO KEY UPDATE OF r, m SKIP LOCKED
+    WHERE m.shop_id = :shop_id AND m.state = 'sending' AND m.lease_until_real < (SELECT clock_timestamp())
+    ORDER BY m.lease_until_real LIMIT :most FOR NO KEY UPDATE OF r, m SKIP LOCKED
 ), noted AS (
     UPDATE attempt a SET outcome = 'unknown', code = 'lease over', error = 'the worker did not say what became of it',
         closed_real = clock_timestamp()
@@ -182,7 +183,7 @@ WITH lost AS MATERIALIZED (
     FROM lost WHERE m.shop_id = :shop_id AND m.id = lost.id
     RETURNING m.id, m.recovery_id
 ), woken AS (
-    UPDATE recovery r SET wake_at = :now FROM done
+    UPDATE recovery r SET wake_at = least(:now, r.wake_at - interval '1 us') FROM done
     WHERE r.shop_id = :shop_id AND r.id = done.recovery_id AND r.state = 'open'
 )
 SELECT id, recovery_id FROM done ORDER BY id;
@@ -190,7 +191,7 @@ SELECT id, recovery_id FROM done ORDER BY id;
 -- name: settle_unknown
 -- A day without evidence: it counts as sent and stays visible.
 UPDATE message SET state = 'unknown_final', reconcile_real = NULL, ended_at = :now, reason = 'no evidence within a day'
-WHERE shop_id = :shop_id AND state = 'unknown' AND reconcile_real < clock_timestamp()
+WHERE shop_id = :shop_id AND state = 'unknown' AND reconcile_real < (SELECT clock_timestamp())
 RETURNING id;
 
 -- name: expire
@@ -198,14 +199,14 @@ RETURNING id;
 WITH late AS MATERIALIZED (
     SELECT m.id FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
     WHERE m.shop_id = :shop_id AND m.state IN ('planned', 'prepared', 'retry_wait') AND m.not_after < :now
-    ORDER BY m.id LIMIT :most FOR NO KEY UPDATE OF r, m SKIP LOCKED
+    ORDER BY m.not_after LIMIT :most FOR NO KEY UPDATE OF r, m SKIP LOCKED
 ), done AS (
     UPDATE message m SET state = 'expired', ended_at = :now,
         reason = coalesce(nullif(m.reason, ''), 'its time was over')
     FROM late WHERE m.shop_id = :shop_id AND m.id = late.id
     RETURNING m.id, m.recovery_id
 ), woken AS (
-    UPDATE recovery r SET wake_at = :now FROM done
+    UPDATE recovery r SET wake_at = least(:now, r.wake_at - interval '1 us') FROM done
     WHERE r.shop_id = :shop_id AND r.id = done.recovery_id AND r.state = 'open'
 )
 SELECT id, recovery_id FROM done ORDER BY id;

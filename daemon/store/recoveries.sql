@@ -49,8 +49,9 @@ WITH hit AS (
 SELECT id, evidence FROM over;
 
 -- name: wake!
--- Ask the rules again, now.
-UPDATE recovery SET wake_at = :at
+-- Ask the rules again, now. Never with the same wake time as before, here and wherever else a recovery is woken: whoever
+-- is deciding on older facts sees by it that they are older, even where time stands still.
+UPDATE recovery SET wake_at = least(:at::timestamptz, wake_at - interval '1 us')
 WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[]) AND state = 'open';
 
 -- name: persons_in_mode

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from daemon.shops.base import Customer
+from daemon.store import persons, recoveries
 
 
 async def follow_up(town, customer, ref="c1"):
@@ -140,3 +141,17 @@ async def test_a_senders_fault_rests_the_channel_and_no_person(town, make_buyer)
     assert (message["state"], message["tries"]) == ("retry_wait", 0)
     assert await town.value("SELECT count(*) FROM suppression") == 0
     assert await town.value("SELECT channel FROM channel_rest") == "email"
+
+
+async def test_a_wake_is_noticed_even_where_time_stands_still(town, make_buyer):
+    """Whoever decides compares wake times: one that is woken twice at one instant must not look untouched."""
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=2)
+    seen = set()
+    async with town.context.pool.acquire() as db, db.transaction():
+        [person] = await persons.lock(db, town.shop_id, [1])
+        for _ in range(3):
+            await recoveries.wake(db, town.shop_id, [person], await town.now())
+            seen.add(await db.fetchval("SELECT wake_at FROM recovery"))
+    assert len(seen) == 3
+    assert max(seen) == await town.now()

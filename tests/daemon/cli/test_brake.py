@@ -61,7 +61,7 @@ async def test_what_does_not_fit(town, beside, words):
 
 
 async def test_status_names_what_is_amiss(town, beside):
-    await town.context.pool.execute("UPDATE work SET problem = 'no answer', failures = 3 WHERE name = 'poll'")
+    await town.context.pool.execute("UPDATE work SET problem = 'no answer', failures = 3 WHERE name = 'prepare'")
     said = await beside(town)("status")
     assert said.code == 1
-    assert "shop main: poll: no answer" in said.out
+    assert "shop main: prepare: no answer" in said.out

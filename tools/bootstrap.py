@@ -141,7 +141,7 @@ def pip(python: str) -> tuple[str | Path, ...]:
 
 def run(*command: str | Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    environment.setdefault("UV_SYSTEM_CERTS", "1")  # trust what pip trusts: behind some proxies it is their own authority
+    environment.setdefault("UV_SYSTEM_CERTS", "1")  # trust what pip trusts
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=sys.stderr, close_fds=False)
 
 

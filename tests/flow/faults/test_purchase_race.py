@@ -159,7 +159,7 @@ async def test_without_the_second_look_mails_leave_after_the_purchase(make_stage
     ("sabotage", "expected"),
     [
         pytest.param("slow", False, id="the persons are locked: never"),
-        pytest.param("slow unlocked", True, id="nobody is locked: again and again"),
+        pytest.param("slow unlocked", True, id="nobody is locked: again and again", marks=pytest.mark.long),
     ],
 )
 async def test_the_lock_alone_keeps_claims_from_coming_after_a_purchase(make_stage, monkeypatch, sabotage, expected):

@@ -1,5 +1,6 @@
 -- name: of_recoveries
 -- Everything the rules are told about these recoveries, in one query. Asked again under the persons' locks by the gate.
+-- OFFSET 0: person and cart are looked up one by one, and never all of them hashed because statistics are old.
 SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.policy_name, r.started_at, r.wake_at, r.state,
     p.facts_no, p.email, p.phone, p.zone, p.customer_group, p.may_be_written_to, p.active_at, p.locale, p.first_name, p.last_name,
     c.changed_at, c.still_since, c.first_seen_at, c.total, c.total_is_estimate, c.currency, c.lines, c.state AS cart_state,
@@ -34,7 +35,7 @@ SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.p
         WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'on_hold'
             AND (o.placed_at >= c.first_seen_at OR o.first_seen_at > r.started_at)) AS on_hold
 FROM recovery r
-JOIN person p ON p.shop_id = r.shop_id AND p.id = r.person_id
-JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
+CROSS JOIN LATERAL (SELECT * FROM person WHERE shop_id = r.shop_id AND id = r.person_id OFFSET 0) AS p
+CROSS JOIN LATERAL (SELECT * FROM cart WHERE shop_id = r.shop_id AND id = r.cart_id OFFSET 0) AS c
 WHERE r.shop_id = :shop_id AND r.id = ANY(:recoveries::bigint[])
 ORDER BY r.id;

@@ -98,7 +98,7 @@ class Bell:
 
     async def close(self) -> None:
         if self.redis is not None:
-            await self.redis.aclose()
+            await self.redis.aclose(close_connection_pool=True)
 
 
 async def do(box: dict[str, Any], name: str, shop_id: int) -> None:
@@ -145,7 +145,7 @@ async def _close(worker: Worker) -> None:
         async with asyncio.timeout(2):
             await asyncio.gather(*worker.tasks.values(), return_exceptions=True)
             if worker._pool is not None:
-                await worker._pool.aclose()
+                await worker._pool.aclose(close_connection_pool=True)
     except (RedisError, OSError, TimeoutError) as error:
         log.debug("bell", closing=repr(error))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -13,8 +13,10 @@ from structlog.typing import Processor
 
 from daemon.settings import Settings
 
-ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
-TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{40}(?![A-Za-z0-9_-])|\bb\+[a-z2-7]{48}\b")
+ADDRESS = re.compile(r"(?:\"[^\"\s]+(?: [^\"\s]+)*\"|[^\s<>\"'(),;:]+)(?:@|%40)[^\s<>\"'(),;:]+", re.IGNORECASE)
+TOKEN = re.compile(
+    r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{40}(?![A-Za-z0-9_-])|(?<![A-Za-z0-9])[A-Za-z2-7]{48}(?![A-Za-z0-9])"
+)
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -53,9 +55,22 @@ def set_up(settings: Settings) -> None:
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """No address and no token leaves in a log line, whoever wrote it."""
     for key, value in event.items():
-        if isinstance(value, str):
-            event[key] = clean(value)
+        if not key.startswith("_"):  # what structlog itself needs until the end
+            event[key] = _cleaned(value)
     return event
+
+
+def _cleaned(value: object) -> object:
+    """Whatever a line may hold; what is no text, number or collection is told as its text would be."""
+    if isinstance(value, str):
+        return clean(value)
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {clean(str(key)): _cleaned(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_cleaned(one) for one in value]
+    return clean(repr(value))
 
 
 def clean(text: str) -> str:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from daemon import metrics
 from daemon.context import Context
+from daemon.logs import clean
 from daemon.store.clock import machine_now
 from daemon.web.edge import SAFE, plain
 
@@ -30,7 +31,7 @@ async def ready(request: web.Request) -> web.Response:
         reasons.append("PostgreSQL is out of reach")
     if context.stopping.is_set():
         return answer("stopping", ["this process is ending"], 503)
-    return answer("degraded" if reasons else "ready", reasons, 200)
+    return answer("degraded" if reasons else "ready", [clean(reason) for reason in reasons], 200)
 
 
 async def figures(request: web.Request) -> web.Response:

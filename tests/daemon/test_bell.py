@@ -1,0 +1,102 @@
+"""The bell: Redis only rings. Without it the same work is done, and when it is back it rings again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from daemon.bell import QUEUE, Bell, answer_rings
+from daemon.embedded import Servers, start
+from daemon.worker import FLOW, Runner
+
+
+class Counting(Runner):
+    """Says when something was asked of it."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self.asked: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
+
+    def start(self, name: str, shop_id: int) -> None:
+        self.asked.put_nowait((name, shop_id))
+        super().start(name, shop_id)
+
+
+@pytest.fixture
+async def valkey(open_folder: Any) -> AsyncIterator[Servers]:
+    """One of this test alone, to be taken away."""
+    async with await start(open_folder / "own", with_postgres=False, keep=False) as servers:
+        yield servers
+
+
+async def test_a_ring_reaches_a_worker_through_redis(town, valkey):
+    """The same again within the time of one id is one job, not two."""
+    there = Counting(town.context)
+    bell = Bell(town.context, None, valkey.redis_url)
+    for _ in range(5):
+        await bell.ring("sweep", town.shop_id)
+    assert bell.redis is not None
+    assert await bell.redis.zcard(QUEUE) == 1
+    answering = asyncio.create_task(answer_rings(town.context, there, valkey.redis_url))
+    async with asyncio.timeout(20):
+        assert await there.asked.get() == ("sweep", town.shop_id)
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    await there.rest()
+    await bell.close()
+
+
+async def test_redis_goes_and_comes_back(town, valkey):
+    """It rings, then the work is done here, then it rings again; the one who answers survives all of it."""
+    [server] = valkey.running
+    context, runner = town.context, Counting(town.context)
+    bell = Bell(context, runner, valkey.redis_url)
+    bell.stepped = False
+    answering = asyncio.create_task(answer_rings(context, runner, valkey.redis_url))
+    async with asyncio.timeout(30):
+        await bell.ring("sweep", town.shop_id)
+        assert await runner.asked.get() == ("sweep", town.shop_id)
+        await server.stop()
+        await bell.ring("react", town.shop_id)
+        assert await runner.asked.get() == ("react", town.shop_id)
+        assert bell.retry_at > 0
+        await server.start()
+        bell.retry_at = 0.0
+        bell.runner = None  # so it can only come through Redis
+        await bell.ring("decide", town.shop_id)
+        assert await runner.asked.get() == ("decide", town.shop_id)
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    await runner.rest()
+    await bell.close()
+
+
+async def test_what_rang_here_is_done_here_at_once(town):
+    """A mail is not kept waiting for a queue when its worker is this very process."""
+    runner = Counting(town.context)
+    bell = Bell(town.context, runner, "redis://127.0.0.1:1")
+    town.context.rung.add(("deliver", town.shop_id))
+    town.context.rung.add(("no such work", town.shop_id))
+    await bell.tick()
+    assert runner.asked.get_nowait() == ("deliver", town.shop_id)  # before what is merely due
+    assert "no such work" not in {runner.asked.get_nowait()[0] for _ in range(runner.asked.qsize())}
+    await runner.rest()
+
+
+async def test_a_story_is_told_to_its_end_without_redis(make_town, make_buyer, unused_tcp_port):
+    from pydantic import SecretStr
+
+    town = await make_town(redis_url=SecretStr(f"redis://127.0.0.1:{unused_tcp_port}"))
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=25)
+    assert len(town.letters.taken) == 2
+    await town.books_are_clean()
+
+
+def test_every_work_has_a_row():
+    from daemon.flow.shops import WORKS
+
+    assert set(WORKS) == set(FLOW)

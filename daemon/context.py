@@ -67,6 +67,10 @@ class Context:
                 return name
         raise KeyError(shop_id)
 
+    def shop_called(self, shop_id: int) -> str:
+        """What to call it in a log line, also when it is no longer there."""
+        return next((name for name, number in self.shop_ids.items() if number == shop_id), f"number {shop_id}")
+
 
 def address_hmac(pepper: bytes, kind: str, address: str) -> bytes:
     """Keyed hash of a normalised address: what suppression keeps, and what outlives the person."""

@@ -22,6 +22,7 @@ from daemon.store.suppressions import Entry
 app = App(name="suppress", help="Addresses that are not written to. They are kept as keyed hashes.")
 Channel = Annotated[Literal["any", "email"], Parameter(help="Which channel; any: all of them.")]
 CHUNK = 1000
+COMPLAINED = "complained"
 
 
 def _is_address(_: object, written: str) -> None:
@@ -37,7 +38,9 @@ async def add(
     *addresses: Addresses,
     shop: ShopName = None,
     channel: Channel = "email",
-    reason: Annotated[str, Parameter(help="Why, for `list` and `why`.")] = "by hand",
+    reason: Annotated[
+        str, Parameter(help="Why, for `list` and `why`; with `complained` the recovery ends as that.")
+    ] = "by hand",
 ) -> int:
     """Never write to ADDRESSES again; what is on its way to them is cancelled."""
     async with desk() as at:
@@ -118,6 +121,7 @@ async def show(*, shop: ShopName = None, as_json: AsJson = False) -> int:
 async def _suppress(at: Desk, shop_id: int, channel: str, listed: Sequence[Listed], source: str) -> int:
     pepper = await pepper_of(at.settings, at.pool)
     number = 0
+    ended = "complained" if any(one.reason == COMPLAINED for one in listed) else "not_allowed"
     for start in range(0, len(listed), CHUNK):
         part = listed[start : start + CHUNK]
         entries = [Entry(address_hmac(pepper, "email", one.address), one.reason, one.at or at.now) for one in part]
@@ -127,7 +131,7 @@ async def _suppress(at: Desk, shop_id: int, channel: str, listed: Sequence[Liste
             await persons.lock(db, shop_id, people)
             made = await suppressions.add(db, shop_id, channel, entries, source)
             if people:
-                await recoveries.end_of_persons(db, shop_id, people, "not_allowed", at.now)
+                await recoveries.end_of_persons(db, shop_id, people, ended, at.now)
             return made
 
         number += await again(at.pool, body)

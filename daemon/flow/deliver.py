@@ -251,18 +251,18 @@ async def write_outcomes(
 ) -> None:
     """A group of outcomes in one write. A sender's fault rests the channel and costs no message a try."""
     now = await clock.shop_now(context.pool)
-    rehearsing = context.keeper.book.shops[context.shop_name(shop_id)].mode == "rehearsal"
+    name = context.shop_called(shop_id)  # its shop may have left shops.yaml while they were on the wire
     rows = [(message.id, message.fence, outcome) for message, outcome in group]
-    closed = await messages.record(context.pool, shop_id, rows, now, rehearsing=rehearsing)
+    closed = await messages.record(context.pool, shop_id, rows, now)
     faults = [outcome for _, outcome in group if outcome.rest_channel]
     if faults:
         await messages.rest_channel(context.pool, shop_id, channel, faults[0].error)
-        log.error("recorded", shop=context.shop_name(shop_id), channel=channel, rests="yes", because=faults[0].error)
+        log.error("recorded", shop=name, channel=channel, rests="yes", because=faults[0].error)
     counts = Counter(one.state for one in closed)
     for state, number in counts.items():
         metrics.messages.labels(channel, state).inc(number)
-    log.info("sent", shop=context.shop_name(shop_id), channel=channel, messages=len(group))
-    log.info("recorded", shop=context.shop_name(shop_id), channel=channel, **counts)
+    log.info("sent", shop=name, channel=channel, messages=len(group))
+    log.info("recorded", shop=name, channel=channel, **counts)
     if any(one.state != "retry_wait" for one in closed):
         context.ring("decide", shop_id)
     context.ring("deliver", shop_id)

@@ -46,6 +46,9 @@ async def planned_messages(context: Context, shop_id: int, now: datetime, most: 
         except MailError as error:
             later.append((one.id, str(error)))
             log.error("prepared", shop=context.shop_name(shop_id), message=one.id, problem=str(error))
+        except Exception as error:  # ours: one message's fault must not hold up its shop
+            later.append((one.id, f"a fault of ours: {type(error).__name__}"))
+            log.exception("prepared", shop=context.shop_name(shop_id), message=one.id, problem=repr(error))
 
     async def body(db: Connection) -> list[int]:
         if over:

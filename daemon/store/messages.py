@@ -181,8 +181,6 @@ async def record(
     shop_id: int,
     outcomes: Sequence[tuple[int, int, Outcome]],
     now: datetime,
-    *,
-    rehearsing: bool,
 ) -> list[Closed]:
     """Of (message, fence, outcome): those that were still ours. A channel that took one works again: its next rest is a
     short one."""
@@ -192,7 +190,6 @@ async def record(
         shop_id=shop_id,
         now=now,
         most_tries=MOST_TRIES,
-        rehearsing=rehearsing,
         ids=[message for message, _, _ in rows],
         fences=[fence for _, fence, _ in rows],
         outcomes=[outcome.state for _, _, outcome in rows],

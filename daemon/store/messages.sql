@@ -149,12 +149,12 @@ WITH n AS MATERIALIZED (
     FROM n JOIN r ON r.message_id = n.id
     WHERE m.shop_id = :shop_id AND m.id = n.id AND m.fence = n.fence
         AND (m.state = 'sending' OR m.state = 'unknown' AND n.outcome IN ('accepted', 'failed'))
-    RETURNING m.id, m.state, m.recovery_id, m.person_id, m.channel, n.suppress, m.reason
+    RETURNING m.id, m.state, m.recovery_id, m.person_id, m.channel, m.rehearsal, n.suppress, m.reason
 ), suppressed AS (
     INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
     SELECT DISTINCT ON (p.email_hmac) :shop_id, done.channel, p.email_hmac, 'refused by the mail server', 'delivery', :now
     FROM done JOIN person p ON p.shop_id = :shop_id AND p.id = done.person_id
-    WHERE done.suppress AND NOT :rehearsing AND p.email_hmac IS NOT NULL
+    WHERE done.suppress AND NOT done.rehearsal AND p.email_hmac IS NOT NULL
     ON CONFLICT DO NOTHING
 ), works_again AS (
     DELETE FROM channel_rest c WHERE c.shop_id = :shop_id AND c.until_real <= clock_timestamp()

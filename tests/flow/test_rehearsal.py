@@ -103,3 +103,13 @@ async def test_a_live_message_does_not_leave_once_the_shop_rehearses(town, make_
     await town.passes(hours=2)
     assert town.letters.taken == []
     assert await town.value("SELECT state FROM message") == "cancelled"
+
+
+async def test_a_refused_test_address_suppresses_no_customer(make_town, make_buyer):
+    town = await make_town(shops("rehearsal", "boss@shop.example"))
+    town.letters.refuse["boss@shop.example"] = "550 5.1.1 no such user"
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=2)
+    assert await town.value("SELECT state FROM message") == "failed"
+    assert await town.value("SELECT count(*) FROM suppression") == 0
+    await town.books_are_clean()

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from channels.base import Message, Outcome
+from daemon.flow import deliver
 from daemon.shops.base import Customer
 from daemon.store import persons, recoveries
 
@@ -155,3 +157,17 @@ async def test_a_wake_is_noticed_even_where_time_stands_still(town, make_buyer):
             seen.add(await db.fetchval("SELECT wake_at FROM recovery"))
     assert len(seen) == 3
     assert max(seen) == await town.now()
+
+
+async def test_a_shop_that_leaves_while_mails_are_on_the_wire_loses_no_outcome(town, make_buyer):
+    await follow_up(town, make_buyer("1"))
+    town.context.shop_ids.pop("main")
+    shop_id = await town.value("SELECT shop_id FROM shop")
+    await town.context.pool.execute(
+        "UPDATE message SET state = 'sending', accepted_at = NULL, lease_until_real = now() + interval '1 h';"
+        " UPDATE attempt SET outcome = NULL, closed_real = NULL"
+    )
+    [row] = await town.fetch("SELECT id, fence FROM message")
+    message = Message(shop_id, row["id"], row["fence"], "", None)
+    await deliver.write_outcomes(town.context, shop_id, "email", [(message, Outcome("accepted"))])
+    assert await town.value("SELECT state FROM message") == "accepted"

@@ -15,7 +15,7 @@ from daemon.flow import deliver
     ("hands", "rounds"),
     [
         pytest.param(2, 200, id="two workers, two hundred times"),
-        pytest.param(4, 1000, id="four workers, a thousand times", marks=pytest.mark.long),
+        pytest.param(4, 1000, id="four workers, a thousand times"),
     ],
 )
 async def test_one_due_message_is_claimed_once(make_stage, hands, rounds):
@@ -37,4 +37,42 @@ async def test_one_due_message_is_claimed_once(make_stage, hands, rounds):
     assert len(got) == rounds
     assert set(got.values()) == {1}
     assert await stage.value("SELECT count(*) FROM attempt") == rounds
+    await stage.no_deadlocks()
+
+
+TEN_EACH = """
+WITH more AS (
+    INSERT INTO recovery (shop_id, cart_id, episode, person_id, policy_hash, policy_name, held_out, rehearsal,
+        started_at)
+    SELECT shop_id, cart_id, i, person_id, policy_hash, policy_name, held_out, rehearsal, started_at
+    FROM recovery, generate_series(2, 10) AS i
+    RETURNING shop_id, id, person_id
+)
+INSERT INTO message (shop_id, recovery_id, person_id, step, channel, rehearsal, state, policy_hash, facts_no, basis,
+    basis_evidence, consent_id, planned_at, not_before, not_after, content, prepared_at)
+SELECT m.shop_id, more.id, m.person_id, step, channel, rehearsal, state, policy_hash, facts_no, basis, basis_evidence,
+    consent_id, planned_at, not_before, not_after, content, prepared_at
+FROM message m JOIN more ON more.person_id = m.person_id
+"""
+
+
+async def test_a_thousand_claims_at_once_exceed_no_cap(make_stage):
+    """A hundred persons with ten messages each, as it will be with programmes beside each other; one in twelve hours."""
+    stage = await make_stage()
+    await stage.prepared(100)
+    await stage.context.pool.execute("DROP INDEX recovery_one_open_per_person")
+    await stage.context.pool.execute(TEN_EACH)
+    assert await stage.states() == {"prepared": 1000}
+    now = await stage.now()
+
+    async def claims(context):
+        while await stage.value("SELECT count(*) FROM message WHERE state = 'prepared'"):
+            await deliver.claim(context, stage.shop_id, "email", now, 20)
+
+    async with asyncio.TaskGroup() as at_once:
+        for _ in range(4):
+            at_once.create_task(claims(await stage.beside(2)))
+    assert await stage.states() == {"sending": 100, "planned": 900}
+    assert await stage.value("SELECT count(DISTINCT person_id) FROM message WHERE state = 'sending'") == 100
+    assert await stage.value("SELECT array_agg(DISTINCT reason) FROM message WHERE state = 'planned'") == ["cap"]
     await stage.no_deadlocks()

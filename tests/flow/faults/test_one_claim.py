@@ -57,7 +57,7 @@ FROM message m JOIN more ON more.person_id = m.person_id
 
 
 async def test_a_thousand_claims_at_once_exceed_no_cap(make_stage):
-    """A hundred persons with ten messages each, as it will be with programmes beside each other; one in twelve hours."""
+    """A hundred persons with ten messages each, as programmes beside each other will have; one in twelve hours."""
     stage = await make_stage()
     await stage.prepared(100)
     await stage.context.pool.execute("DROP INDEX recovery_one_open_per_person")

@@ -19,7 +19,7 @@ WHERE e.shop_id = :shop_id AND m.planned_at >= :since AND NOT m.rehearsal GROUP 
 -- Intention to treat: all enrolled and whether their person bought within the window, whatever became of the recovery.
 SELECT r.person_id, r.held_out, r.crossed, EXISTS (
     SELECT FROM shop_order o WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'purchase'
-        AND o.first_seen_at >= r.started_at AND o.first_seen_at < r.started_at + :window::interval) AS recovered
+        AND o.placed_at >= r.started_at AND o.placed_at < r.started_at + :window::interval) AS recovered
 FROM recovery r WHERE r.shop_id = :shop_id AND NOT r.rehearsal AND r.started_at >= :since;
 
 -- name: money

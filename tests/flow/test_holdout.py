@@ -51,3 +51,12 @@ async def test_treated_and_held_out_that_become_one_leave_the_comparison(make_to
     figures = await report.figures(town.context.pool, town.shop_id, await town.now() - timedelta(days=9), timedelta(7))
     assert effect(figures.outcomes).crossed == await town.value("SELECT count(*) FROM recovery")
     await town.books_are_clean()
+
+
+async def test_an_old_order_that_is_told_late_is_no_recovery(make_town, make_buyer):
+    town = await make_town()
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=2)
+    await town.buys("o-old", make_buyer("1"), ago=timedelta(days=100))
+    figures = await report.figures(town.context.pool, town.shop_id, await town.now() - timedelta(days=9), timedelta(7))
+    assert [one.recovered for one in figures.outcomes] == [False]

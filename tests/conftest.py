@@ -9,8 +9,9 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ import redis.asyncio
 
 from daemon.embedded import Servers, binaries, start
 from daemon.migrate import migrate
+from tests.proxy import Proxy
 
 DATABASE = os.environ.get("TILLBELL_TEST_DATABASE_URL", "")
 REDIS = os.environ.get("TILLBELL_TEST_REDIS_URL", "")
@@ -173,3 +175,23 @@ async def redis_url(servers: Servers) -> AsyncIterator[str]:
     yield url
     await client.flushdb()
     await client.aclose()
+
+
+@pytest.fixture
+async def make_proxy() -> AsyncIterator[Callable[..., Awaitable[Proxy]]]:
+    """`await make_proxy(url_or_port, latency=0.01)`: a TCP proxy before that server; closed at the end."""
+    made: list[Proxy] = []
+
+    async def make(server: str | int, **words: float) -> Proxy:
+        host, port = "127.0.0.1", server
+        if isinstance(server, str):
+            parts = urlsplit(server)
+            host, port = parts.hostname or host, parts.port or 0
+        proxy = Proxy(host, int(port), **words)
+        await proxy.open()
+        made.append(proxy)
+        return proxy
+
+    yield make
+    for proxy in made:
+        await proxy.close()

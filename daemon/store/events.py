@@ -73,7 +73,10 @@ async def record(db: Connection, hits: Sequence[Hit], *, again: bool = False) ->
         again=again,
     )
     at: datetime = rows[0]["at"]
-    return [Kept(Link(row["target"], row["kind"]) if row["target"] else None, at) for row in rows]
+    kept = [Kept(None, at)] * len(hits)
+    for row in rows[1:]:
+        kept[row["place"] - 1] = Kept(Link(row["target"], row["kind"]), at)
+    return kept
 
 
 async def link(db: Connection | Pool, shop_id: int, message_id: int, no: int) -> Link | None:

@@ -1,5 +1,6 @@
 -- name: record
--- Hits, each with where its link leads: one round trip for both. A hit on a message that is gone is kept too.
+-- Hits, the shop time of now (place 0), and for each that has a link where it leads: one round trip for all of it.
+-- A hit on a message that is gone is kept too.
 -- The look-ups are lateral with a limit, so that no plan ever reads a whole table for a group of hits.
 -- `again`: these may have been written before (a lost answer, a journal replayed twice).
 WITH hit AS (
@@ -21,13 +22,14 @@ WITH hit AS (
         SELECT FROM event e WHERE e.shop_id = hit.shop_id AND e.message_id = hit.message_id AND e.id = hit.id))
     ORDER BY hit.shop_id, hit.message_id, hit.id
 )
-SELECT l.target, l.kind, CASE WHEN hit.place = 1 THEN shop_time.at END AS at
-FROM hit CROSS JOIN shop_time
-LEFT JOIN LATERAL (
+SELECT 0 AS place, NULL AS target, NULL AS kind, at FROM shop_time
+UNION ALL
+SELECT hit.place, l.target, l.kind, NULL
+FROM hit CROSS JOIN LATERAL (
     SELECT target, kind FROM link
     WHERE link.shop_id = hit.shop_id AND link.message_id = hit.message_id AND link.no = hit.link_no LIMIT 1
-) l ON true
-ORDER BY hit.place;
+) l
+WHERE hit.link_no IS NOT NULL;
 
 -- name: link^
 SELECT target, kind FROM link WHERE shop_id = :shop_id AND message_id = :message_id AND no = :no;

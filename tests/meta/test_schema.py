@@ -74,3 +74,25 @@ async def test_names_tell_shop_time_from_machine_time(db):
         for row in times
         if not row["name"].endswith(("_at", "_since", "_real")) and row["name"] not in words
     ] == []
+
+
+async def test_every_row_belongs_to_a_shop_and_says_so_once(db):
+    """By the key to shop, or by one to something of that shop that is always there: never by both, never by neither."""
+    keys = await db.fetch(
+        "SELECT t.relname AS table, c.confrelid = 'shop'::regclass AS to_shop, "
+        "NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = t.oid AND a.attnum = ANY(c.conkey) "
+        "  AND NOT a.attnotnull) AS always "
+        "FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid "
+        "WHERE t.relnamespace = 'public'::regnamespace AND c.contype = 'f'"
+    )
+    direct = {row["table"] for row in keys if row["to_shop"]}
+    through = {row["table"] for row in keys if not row["to_shop"] and row["always"]}
+    tables = {
+        row["relname"]
+        for row in await db.fetch(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') "
+            "AND NOT relispartition"
+        )
+    }
+    assert direct & through == set()
+    assert tables - direct - through == REFERENCE_TABLES | {"event"}  # hits are kept faster than anything is looked up

@@ -15,6 +15,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from channels import points
 from channels.address import Address, BadAddress, one
 from channels.base import (
     Channel,
@@ -172,6 +173,7 @@ class Email(Channel):
         """One more connection, for the pool."""
         if self.host is None:
             self.host = await asyncio.to_thread(host_of, self.config)
+        points.reached("before_connect")
         return await open_line(self.host)
 
 

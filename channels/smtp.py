@@ -20,6 +20,7 @@ from aiosmtplib import (
     SMTPServerDisconnected,
 )
 
+from channels import points
 from channels.base import Misconfigured, NotSent, Retry, Unclear, Withheld
 from channels.replies import SAYS, Phase, Reply, refusal
 
@@ -120,6 +121,7 @@ class Line:
         self.phase = "dot"
         self.dotted = True
         protocol.write(b".\r\n")
+        points.reached("dot_written")
         response = await protocol.read_response(timeout=None)
         return self.seen(Reply(response.code, response.message))
 

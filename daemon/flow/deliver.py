@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from channels import points
 from channels.base import Channel, Message, Outcome
 from daemon import metrics
 from daemon.batcher import Batcher
@@ -68,6 +69,7 @@ class Delivery:
 
     def report(self, message: Message, outcome: Outcome) -> None:
         """Every outcome is recorded; a lost one would end as unknown by the reaper."""
+        points.reached("outcome_known")
         self.queued.discard(message.fence)
         task = asyncio.create_task(self.record(message, outcome))
         self.under_way.add(task)
@@ -161,9 +163,11 @@ async def claim(
         moves, notes = gate(waiting, cases, spoken, now)
         await decisions.note(db, shop_id, notes, now)
         claims = await messages.move(db, shop_id, moves, now, lease)
+        points.reached("before_claim_commit")
         return len(waiting), [(one, cases[one.recovery_id]) for one in claims]
 
     found, claims = await again(context.pool, body)
+    points.reached("after_claim_commit")
     if found:
         log.info("claimed", shop=context.shop_name(shop_id), channel=channel, at_the_gate=found, messages=len(claims))
     return found, claims
@@ -253,7 +257,9 @@ async def write_outcomes(
     now = await clock.shop_now(context.pool)
     name = context.shop_called(shop_id)  # its shop may have left shops.yaml while they were on the wire
     rows = [(message.id, message.fence, outcome) for message, outcome in group]
+    points.reached("recording")
     closed = await messages.record(context.pool, shop_id, rows, now)
+    points.reached("recorded")
     faults = [outcome for _, outcome in group if outcome.rest_channel]
     if faults:
         await messages.rest_channel(context.pool, shop_id, channel, faults[0].error)

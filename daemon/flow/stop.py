@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from channels import points
 from daemon import metrics
 from daemon.context import Context
 from daemon.flow import forget
@@ -26,6 +27,7 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
         return 0
     try:
         lost = await messages.reap(context.pool, shop_id, now, MOST)
+        points.reached("reaping")
         late = await messages.expire(context.pool, shop_id, now, MOST)
         settled = await messages.settle_unknown(context.pool, shop_id, now)
         await statistics.keep_fresh(context.pool)

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.asyncio
 
+from daemon import faults
 from daemon.context import Context
 from daemon.flow import decide, enrol, ingest, keep, prepare
 from daemon.flow.keep import Look
@@ -47,6 +49,8 @@ shops:
     connection:
       secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]
 """
+MODES = {"live": "mode: live", "rehearsal": "mode: rehearsal\n    rehearsal_to: me@shop.example"}
+PROVIDERS = {"email": "relay.py"}
 POLICY = "extends: default\nsteps:\n  - {name: remind, after: 1h}\n"
 
 
@@ -79,9 +83,21 @@ class Worker:
 
     pid: int
     name: str
+    log: Path
 
     def sends(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
+
+    def lives(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def fired(self, point: str) -> bool:
+        """Whether it reached its crash point, as it said itself."""
+        return f"{faults.FIRED} {point}\n" in self.log.read_text()
 
 
 @dataclass
@@ -161,17 +177,18 @@ class Stage:
         self.stack.push_async_callback(pool.close)
         return replace(self.context, pool=pool, process=f"beside.{id(pool)}", deliveries={}, rung=set())
 
-    async def worker(self, *, sabotage: str = "", **env: str) -> Worker:
-        """One more worker; it is a fork, so it is at work within a moment."""
+    async def worker(self, *, sabotage: str = "", fault: str = "", **env: str) -> Worker:
+        """One more worker; it is a fork, so it is at work within a moment. `fault`: words of `daemon.faults.arm`."""
         if self.nursery is None:
             self.nursery = await self.stack.enter_async_context(program("nursery.py"))
         assert self.nursery.stdin is not None
         assert self.nursery.stdout is not None
         name = f"w{len(self.born)}.example"
         words = {**self.env, "TILLBELL_SMTP_HELO": name, **env}
-        order = {"env": words, "sabotage": sabotage, "log": str(self.folder / "workers.log")}
+        log = self.folder / f"{name}.log"
+        order = {"env": words, "sabotage": sabotage, "fault": fault, "log": str(log)}
         self.nursery.stdin.write(json.dumps(order).encode() + b"\n")
-        made = Worker(int(await self.nursery.stdout.readline()), name)
+        made = Worker(int(await self.nursery.stdout.readline()), name, log)
         self.born.append(made)
         return made
 
@@ -182,9 +199,8 @@ class Stage:
                 while not await holds():
                     await asyncio.sleep(0.02)
         except TimeoutError:
-            log = self.folder / "workers.log"
-            said = log.read_text()[-4000:] if log.exists() else ""
-            pytest.fail(f"not within {within} s; states {await self.states()}; the workers said:\n{said}")
+            said = "\n".join(log.read_text()[-2000:] for log in sorted(self.folder.glob("w*.log")))
+            pytest.fail(f"not within {within} s; states {await self.states()}; the workers said:\n{said[-6000:]}")
 
     async def leases_end(self) -> None:
         """What those who are dead or frozen have claimed, and the reaper's rest, are over at once."""
@@ -194,6 +210,12 @@ class Stage:
         await self.context.pool.execute(
             "UPDATE work SET due_at = $1, holder = NULL, lease_until_real = NULL WHERE name = 'sweep'", START
         )
+
+    async def bell_forgets(self) -> None:
+        """A job that died with its worker is rung anew after five seconds: here at once. Redis holds nothing else."""
+        client = redis.asyncio.Redis.from_url(self.env["TILLBELL_REDIS_URL"])
+        await client.flushdb()
+        await client.aclose()
 
     async def no_deadlocks(self) -> None:
         """Of this test's database, as PostgreSQL counts them."""
@@ -234,13 +256,14 @@ async def make_stage(
 ) -> AsyncIterator[Callable[..., Awaitable[Stage]]]:
     async with AsyncExitStack() as stack:
 
-        async def make(**settings: str) -> Stage:
+        async def make(mode: str = "live", channel: str = "email", **settings: str) -> Stage:
+            """`channel` has its provider here, in a process of its own, that counts what it took."""
             rules = open_folder / "rules"
             rules.mkdir()
-            (rules / "shops.yaml").write_text(SHOPS)
+            (rules / "shops.yaml").write_text(SHOPS.replace("mode: live", MODES[mode]))
             (rules / "main.yaml").write_text(POLICY)
             mail, control = unused_tcp_port_factory(), unused_tcp_port_factory()
-            process = await stack.enter_async_context(program("relay.py", str(mail), str(control)))
+            process = await stack.enter_async_context(program(PROVIDERS[channel], str(mail), str(control)))
             words = {
                 "database_url": database,
                 "redis_url": redis_url,
@@ -258,7 +281,7 @@ async def make_stage(
                 **settings,
             }
             chosen = Settings(**words)  # type: ignore[arg-type]
-            context = await stack.enter_async_context(house(chosen, database))
+            context = await stack.enter_async_context(house(chosen, words["database_url"]))
             await clock.set_clock(context.pool, START, Decimal(1))
             await context.pool.execute("UPDATE work SET due_at = $1", START)
             env = {f"TILLBELL_{key.upper()}": value for key, value in words.items()}

@@ -1,7 +1,7 @@
 """Where workers come from within a tenth of a second: everything is imported once, each worker is a fork.
 
-A line of JSON on standard input, {"env": {...}, "sabotage": "..."}, becomes `tillbell run --only worker` in that
-environment; the answer is its process id. The end of the input ends them all.
+A line of JSON on standard input, {"env": {...}, "sabotage": "...", "fault": "..."}, becomes `tillbell run --only
+worker` in that environment; the answer is its process id. The end of the input ends them all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import Any
 
-from daemon import mail
+from daemon import faults, mail
 from daemon.cli import serve
 from daemon.flow import deliver
 from daemon.store import messages
@@ -68,6 +68,8 @@ def work(order: dict[str, Any]) -> None:
     os.dup2(log, 2)
     os.close(0)
     sabotage(order["sabotage"])
+    if order["fault"]:
+        faults.arm(order["fault"])
     os._exit(serve.run(only="worker"))
 
 

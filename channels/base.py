@@ -59,7 +59,7 @@ class Retry(NotSent):
 
 
 class Withheld(NotSent):
-    """No byte has left: the sender's own doing (too late, stopping, no longer wanted). Costs no try."""
+    """No byte of it has left: too late, stopping, no longer wanted, or nobody to give it to. Costs no try."""
 
 
 class Refused(NotSent):
@@ -143,7 +143,8 @@ async def attempt(channel: Channel, message: Message, may_leave: MayLeave) -> Ou
     try:
         receipt = await channel.send(message, may_leave)
     except Withheld as error:
-        return Outcome("retry_wait", code="not_sent", error=str(error), costs_a_try=False)
+        code = error.code or "not_sent"
+        return Outcome("retry_wait", code=code, error=str(error), again_after=error.after, costs_a_try=False)
     except Retry as error:
         return Outcome("retry_wait", code=error.code, error=str(error), again_after=error.after)
     except Refused as error:

@@ -33,6 +33,7 @@ from channels.compose import BadContent, compose
 from channels.pool import Pool
 from channels.replies import said
 from channels.smtp import Envelope, Gate, Host, Line, ask, open_line, transact
+from channels.suspicion import ByPolicy, Suspicion
 
 FIRST_BYTE = 1.0
 """Seconds from the hand-over within which the first byte has to leave; else the message is given back."""
@@ -94,6 +95,7 @@ class Email(Channel):
         self.host: Host | None = None
         self.pool = Pool(self.open, config.connections, config.idle.total_seconds())
         self.dotted: set[tuple[int, int, int]] = set()
+        self.suspicion: Suspicion[tuple[int, int]] = Suspicion()
 
     def ready(self) -> int:
         return self.pool.ready(asyncio.get_running_loop().time())
@@ -118,9 +120,13 @@ class Email(Channel):
         line = await self.line(gate, start + FIRST_BYTE)
         try:
             envelope = fitted(letter, line, message.content, self.config)
-            return await self.transaction(line, message, envelope, gate, start)
+            receipt = await self.transaction(line, message, envelope, gate, start)
+        except ByPolicy as error:
+            raise self.suspicion.judged(key(message)[:2], error) from None
         finally:
             self.pool.give_back(line)
+        self.suspicion.lifted()
+        return receipt
 
     def letter(self, message: Message) -> Letter:
         """What is to be written, before any connection is needed. Raises `Refused` or `Misconfigured`."""

@@ -15,6 +15,9 @@ from channels.smtp import Line
 LONGEST_REST = 60.0
 """Seconds: the ceiling of the back-off after connections that failed one after the other."""
 
+SOON = 1.0
+"""Seconds for which a connection that is being opened is counted on; one that takes longer counts when it is there."""
+
 PROVE_AFTER = 10.0
 """Seconds a connection may have lain idle before it has to answer a NOOP first."""
 
@@ -42,6 +45,8 @@ class Pool:
         self.failures = 0
         self.failed_at = 0.0
         self.rests_until = 0.0
+        self.began_at = 0.0
+        """When the newest of the connections that are being opened was begun."""
         self.cause: NotSent = Retry("the relay is out of reach")
         self.closed = False
 
@@ -49,7 +54,8 @@ class Pool:
         """How many lines could be taken at loop time `now`: idle ones, those being opened, those that may be opened."""
         if self.closed:
             return 0
-        return max(0, len(self.idle) + len(self.opening) + self.room(now) - len(self.waiting))
+        coming = len(self.opening) if now - self.began_at <= SOON else 0
+        return max(0, len(self.idle) + coming + self.room(now) - len(self.waiting))
 
     def room(self, now: float) -> int:
         """How many more connections may be opened at once; after a failure a single one on trial, after the rest."""
@@ -62,8 +68,8 @@ class Pool:
     async def take(self, until: float) -> Line:
         """A live line before loop time `until`.
 
-        Raises `Withheld` when that time passes, and the reason at once (`Retry` with `after`, or `Misconfigured`)
-        when no connection can be had.
+        Raises `Withheld` when that time passes, and at once when no connection can be had: `Withheld` with the cause
+        and `after`, as no message is to blame for that, or `Misconfigured`.
         """
         if self.closed:
             raise Withheld("the channel is closed")
@@ -133,6 +139,7 @@ class Pool:
             else:
                 self.waiting.popleft().set_result(line)
         while len(self.waiting) > len(self.opening) and self.room(loop.time()) > 0:
+            self.began_at = loop.time()
             self.start(self.open(), self.opening)
         if self.waiting and not self.lent and not self.opening and self.failures:
             self.fail_waiting(self.cause)
@@ -205,12 +212,13 @@ class Pool:
         self.cause = error
 
     def fail_waiting(self, error: NotSent) -> None:
-        """Tell everybody who waits; `after` is what is left of the rest."""
+        """Tell everybody who waits; `after` is what is left of the rest. No byte of theirs has left."""
         left = max(0.0, self.rests_until - asyncio.get_running_loop().time())
+        kind = Withheld if isinstance(error, Retry) else type(error)
         while self.waiting:
             waiter = self.waiting.popleft()
             if not waiter.done():
-                waiter.set_exception(type(error)(str(error), code=error.code, after=timedelta(seconds=left)))
+                waiter.set_exception(kind(str(error), code=error.code, after=timedelta(seconds=left)))
 
     def chore(self, work: Coroutine[Any, Any, None]) -> None:
         self.start(work, self.chores)

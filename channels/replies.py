@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from channels.base import Misconfigured, NotSent, Refused, Retry
+from channels.suspicion import ByPolicy
 
 Phase = Literal["connect", "hello", "starttls", "login", "mail", "rcpt", "data", "dot"]
 
@@ -34,6 +35,11 @@ NO_SUCH_MAILBOX = {
 """Nobody lives there: never again, for any message."""
 
 BAD_SENDER = {"5.1.7": "bad sender mailbox syntax", "5.1.8": "bad sender system address"}
+
+ABOUT_US = (range(8, 15), range(20, 41), range(500, 800))
+"""Details of 5.7.x that speak of the sender alone: its login (RFC 5248); SPF, DKIM, DMARC and reverse DNS (RFC 7372,
+and Google up to 40); Microsoft's three digits for senders that are unauthenticated or blocked. 5.7.1 and the others may
+be what one recipient wants."""
 
 TOO_BIG = {"5.2.3", "5.3.4"}
 
@@ -83,12 +89,16 @@ def refusal(phase: Phase, reply: Reply, hidden: str = "") -> NotSent:
         return Refused(sentence, code=reply.number)  # this mail is too big: the channel is not at fault
     if phase in ("connect", "hello", "starttls", "login", "mail") or sender_is_at_fault(reply):
         return Misconfigured(sentence, code=reply.number)
+    if reply.status.startswith("5.7."):
+        return ByPolicy(sentence, code=reply.number)
     return Refused(sentence, code=reply.number, suppress=reply.status in NO_SUCH_MAILBOX)
 
 
 def sender_is_at_fault(reply: Reply) -> bool:
-    """Policy (5.7.x: authentication, alignment, reputation) and bad sender addresses never count against a person."""
-    return reply.status.startswith("5.7.") or reply.status in BAD_SENDER or reply.code in SENDER_CODES
+    """Missing authentication, a blocked host, a bad sender address: it would be the same for any recipient."""
+    subject, _, detail = reply.status.rpartition(".")
+    about_us = subject == "5.7" and any(int(detail) in numbers for numbers in ABOUT_US)
+    return about_us or reply.status in BAD_SENDER or reply.code in SENDER_CODES
 
 
 def quoted(reply: Reply, hidden: str) -> str:

@@ -108,6 +108,9 @@ async def test_slow_handshake_is_not_wasted(make_relay, make_email, make_message
     relay = await make_relay(ehlo=(awake, b"250 relay.test\r\n"))
     email = make_email(relay.port, connections=1)
     assert (await send(email, make_message, 1))[1].code == "not_sent"
+    assert email.ready() == 1
+    email.pool.began_at -= 1.1
+    assert email.ready() == 0, "else as many would be claimed in vain each second until it is there"
     awake.set()
     email.pool.give_back(await email.pool.take(asyncio.get_running_loop().time() + 5))
     assert (await send(email, make_message, 2))[2].state == "accepted"
@@ -123,6 +126,7 @@ async def test_unreachable_relay_is_left_alone(make_relay, make_email, make_mess
     assert {outcome.state for outcome in (*first.values(), *second.values())} == {"retry_wait"}
     assert {outcome.code for outcome in second.values()} == {"421 4.3.2"}
     assert all(timedelta(0) < outcome.again_after <= timedelta(seconds=1) for outcome in second.values())
+    assert not any(outcome.costs_a_try for outcome in (*first.values(), *second.values())), "no byte of them has left"
     assert relay.connections == asked <= 5
     assert email.ready() == 0
 

@@ -4,6 +4,7 @@ import pytest
 
 from channels.base import Misconfigured, Refused, Retry
 from channels.replies import Reply, refusal
+from channels.suspicion import ByPolicy
 
 CASES = [
     ("rcpt", 550, "5.1.1 no such user", Refused, True),
@@ -27,8 +28,14 @@ CASES = [
     ("dot", 554, "5.6.0 content", Refused, False),
     ("mail", 552, "5.3.4 too big", Refused, False),
     ("mail", 552, "too big", Refused, False),
-    ("rcpt", 550, "5.7.1 relaying denied", Misconfigured, False),
-    ("rcpt", 554, "5.7.1 blocked", Misconfigured, False),
+    ("rcpt", 550, "5.7.1 relaying denied", ByPolicy, False),
+    ("rcpt", 554, "5.7.1 blocked", ByPolicy, False),
+    ("rcpt", 550, "5.7.124 not in the list of allowed senders", ByPolicy, False),
+    ("rcpt", 550, "5.7.13 account disabled", Misconfigured, False),
+    ("rcpt", 550, "5.7.606 banned address", Misconfigured, False),
+    ("dot", 550, "5.7.1 unsolicited", ByPolicy, False),
+    ("dot", 550, "5.7.17 another owner", ByPolicy, False),
+    ("dot", 550, "5.7.25 no reverse name", Misconfigured, False),
     ("dot", 550, "5.7.26 unauthenticated mail", Misconfigured, False),
     ("dot", 550, "5.7.515 access denied, sending domain", Misconfigured, False),
     ("dot", 550, "5.7.509 DMARC", Misconfigured, False),

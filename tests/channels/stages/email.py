@@ -17,7 +17,7 @@ ANSWERS = {
     "is busy": ("RCPT", "450 4.2.0 greylisted, {address}"),
     "refuses the address": ("RCPT", "550 5.2.2 <{address}> is full"),
     "does not know the address": ("RCPT", "550 5.1.1 <{address}>: no such user"),
-    "turns the sender away": ("RCPT", "550 5.7.1 <{address}>: not from you"),
+    "turns the sender away": ("RCPT", "550 5.7.26 <{address}>: not from you"),
     "refuses the content": ("DATA", "554 5.6.0 not for {address}"),
 }
 

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -180,6 +180,20 @@ class Journal:
         file.path.unlink(missing_ok=True)
         os.close(file.descriptor)
         _sync_folder(self.folder)
+
+
+def forget_refused(folder: Path, messages: Collection[int]) -> int:
+    """How many hits of these messages were kept aside for a human in this folder, and are gone now."""
+    path = folder / REFUSED
+    if not path.exists():
+        return 0
+    lines = list(decoded(path))
+    kept = [line for line in lines if line.get("message_id") not in messages]
+    if len(kept) < len(lines):
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(b"".join(map(encoded, kept)))
+        fresh.replace(path)
+    return len(lines) - len(kept)
 
 
 def encoded(line: Line) -> bytes:

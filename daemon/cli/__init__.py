@@ -10,7 +10,7 @@ from cyclopts import App
 from cyclopts.exceptions import CycloptsError
 from rich.console import Console
 
-from daemon.cli import act, demo, figures, look, rules, serve, suppress
+from daemon.cli import act, demo, figures, look, person, rules, serve, suppress
 from daemon.cli.exits import CONFIGURATION, TRY_AGAIN, USAGE
 from daemon.errors import ConfigurationError, TemporaryError
 from daemon.house import own_version
@@ -42,6 +42,7 @@ app.command(act.resume)
 app.command(look.status)
 app.command(act.send_test)
 app.command(suppress.app)
+app.command(person.app)
 app.command(rules.app)
 app.register_install_completion_command()
 

@@ -14,7 +14,7 @@ from daemon.flow import keep
 from daemon.flow import persons as people
 from daemon.flow.keep import Look
 from daemon.shops.base import CartBatch, Customer, Shop, ShopEvent, ShopUnavailable
-from daemon.store import carts, inbox, work
+from daemon.store import carts, dossier, inbox, work
 from daemon.store.database import Connection, again, is_transient
 
 log = structlog.get_logger()
@@ -184,10 +184,13 @@ async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: i
         await work.serialise(db, shop_id)
         rows = await inbox.waiting(db, shop_id, limit)
         told = {row.id: _event(shop, row) for row in rows}
-        events = [event for event in told.values() if isinstance(event, ShopEvent)]
-        await people.hold(db, shop_id, [one for event in events for one in _customers(event)])
+        customers = {number: _customers(event) for number, event in told.items() if isinstance(event, ShopEvent)}
+        buried = await people.hold(context, db, shop_id, [one for each in customers.values() for one in each])
         effects = {number: await _effect(context, db, shop_id, number, event, now) for number, event in told.items()}
         await inbox.done(db, shop_id, effects, now)
+        erased = [number for number, each in customers.items() if any(set(people.names(one)) & buried for one in each)]
+        if erased:
+            await dossier.erase_deliveries(db, shop_id, erased)
         return len(rows)
 
     found = await again(context.pool, body)

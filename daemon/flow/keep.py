@@ -44,9 +44,11 @@ async def keep_carts(
     reachable = [cart for cart in news if cart.customer.ref or cart.customer.email]
     online = [known.person_id for ref, known in before.items() if known.person_id and latest[ref].online_at]
     if online:  # all locks in one go: they could not be had in order later
-        await people.hold(db, shop_id, [cart.customer for cart in reachable], online)
+        await people.hold(context, db, shop_id, [cart.customer for cart in reachable], online)
     found = await people.keep(context, db, shop_id, [cart.customer for cart in reachable], look.now, look.version)
-    person_of = {cart.ref: person for cart, person in zip(reachable, found, strict=True)}
+    person_of = {cart.ref: person for cart, person in zip(reachable, found, strict=True) if person is not None}
+    erased = {cart.ref for cart, person in zip(reachable, found, strict=True) if person is None}
+    news = [cart for cart in news if cart.ref not in erased]
     rows = [_row(cart, hashes[cart.ref], person_of.get(cart.ref), before.get(cart.ref), look) for cart in news]
     kept = await carts.keep(db, shop_id, rows, look.now) if rows else []
     await carts.already_ordered(db, shop_id, kept, look.now)
@@ -118,7 +120,11 @@ async def keep_orders(
     buyers = [Customer(ref=order.customer_ref, email=order.email, phone=order.phone) for order in named]
     found = await people.keep(context, db, shop_id, buyers, look.now, look.version, whole=False)
     person_of = {order.ref: person for order, person in zip(named, found, strict=True)}
-    rows = [(order, person_of.get(ref), look.version) for ref, order in latest.items()]
+    rows = [
+        (order, person_of.get(ref), look.version)
+        for ref, order in latest.items()
+        if ref not in person_of or person_of[ref] is not None
+    ]
     kept = await orders.keep(db, shop_id, rows, look.now, pushed=look.pushed)
     await take_effect(context, db, shop_id, kept, look.now)
     return len(kept)

@@ -9,6 +9,7 @@ from datetime import datetime
 import phonenumbers
 
 from daemon.context import Context, address_hmac
+from daemon.flow import graves
 from daemon.shops.base import ConsentHint, Customer
 from daemon.store import persons, recoveries
 from daemon.store.database import Connection
@@ -19,6 +20,12 @@ from rules.holdout import held_out
 def normal(email: str) -> str:
     """How addresses are compared: RFC 5321 lets local parts differ by case, no mailbox provider does."""
     return email.strip().casefold()
+
+
+def names(customer: Customer) -> tuple[tuple[str, str] | None, tuple[str, str] | None]:
+    """The identities by which they are found: (by reference, by address)."""
+    by_ref = ("customer", customer.ref) if customer.ref else None
+    return by_ref, ("email", normal(customer.email)) if customer.email else None
 
 
 @dataclass(slots=True)
@@ -39,8 +46,7 @@ def plan(customers: Sequence[Customer], found: dict[tuple[str, str], Known], *, 
     owner = {key: known.id for key, known in found.items()}
     accounts = {known.id: known.has_account and not known.is_guest for known in found.values()}
     for customer in customers:
-        by_ref = ("customer", customer.ref) if customer.ref else None
-        by_email = ("email", normal(customer.email)) if customer.email else None
+        by_ref, by_email = names(customer)
         person = owner.get(by_ref) if by_ref else None
         same_address = owner.get(by_email) if by_email else None
         if person is None:
@@ -69,46 +75,76 @@ async def keep(
     version: int,
     *,
     whole: bool = True,
+) -> list[int | None]:
+    """The person of each customer, in order; each has a reference or an address. None: they were erased, and nothing of
+    them is kept. Locks the persons concerned. `whole` is False where only reference and address are told: then only new
+    persons are described by them."""
+    named = [(*names(one), one) for one in customers]
+    refs = sorted({by_ref[1] for by_ref, _, _ in named if by_ref})
+    emails = sorted({by_email[1] for _, by_email, _ in named if by_email})
+    found, buried = await graves.known(db, shop_id, context.pepper, refs, emails)
+    told = await graves.sift(db, shop_id, named, found, buried)
+    look = Look(now, version, whole)
+    kept = iter(await _keep(context, db, shop_id, [one for one in told if one is not None], found, look))
+    return [None if one is None else next(kept) for one in told]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How customers were come by; as the arguments of `keep`."""
+
+    now: datetime
+    version: int
+    whole: bool
+
+
+async def _keep(
+    context: Context,
+    db: Connection,
+    shop_id: int,
+    customers: Sequence[Customer],
+    found: dict[tuple[str, str], Known],
+    look: Look,
 ) -> list[int]:
-    """The person of each customer, in order; each has a reference or an address. Locks the persons concerned.
-    `whole` is False where only reference and address are told: then only new persons are described by them."""
-    refs = sorted({one.ref for one in customers if one.ref})
-    emails = sorted({normal(one.email) for one in customers if one.email})
-    found = await persons.known(db, shop_id, refs, emails)
-    made = plan(customers, found, whole=whole)
+    made = plan(customers, found, whole=look.whole)
     ids: dict[int, int] = {}
     if made.born:
         ids = dict(zip(made.born, await persons.new_ids(db, len(made.born)), strict=True))
         chances = [context.chance(f"{shop_id}:{birth}") for birth in made.born.values()]
-        await persons.add(db, shop_id, list(ids.values()), chances, now)
+        await persons.add(db, shop_id, list(ids.values()), chances, look.now)
     people = [ids.get(person, person) for person in made.people]
     concerned = {*people, *(ids.get(b, b) for pair in made.merges for b in pair)}
     await persons.lock(db, shop_id, sorted(concerned))
     if made.identities:
         moved = {key: ids.get(person, person) for key, person in made.identities.items()}
-        await persons.identify(db, shop_id, moved, now)
+        await persons.identify(db, shop_id, moved, look.now)
     into: dict[int, int] = {}
     for a, b in made.merges:
         older, younger = sorted((ids.get(a, a), ids.get(b, b)))
         if into.get(younger, younger) != into.get(older, older):
-            await merge(context, db, shop_id, older, younger, now)
+            await merge(context, db, shop_id, older, younger, look.now)
             into[younger] = older
     people = [into.get(person, person) for person in people]
     told = dict(zip(people, customers, strict=True))
     born = set(ids.values())
-    described = told if whole else {person: customer for person, customer in told.items() if person in born}
-    await _describe(context, db, shop_id, described, {known.id: known for known in found.values()}, version)
-    await _consents(db, shop_id, list(zip(people, customers, strict=True)), now)
+    described = told if look.whole else {person: customer for person, customer in told.items() if person in born}
+    await _describe(context, db, shop_id, described, {known.id: known for known in found.values()}, look.version)
+    await _consents(db, shop_id, list(zip(people, customers, strict=True)), look.now)
     return people
 
 
-async def hold(db: Connection, shop_id: int, customers: Sequence[Customer], further: Sequence[int] = ()) -> None:
+async def hold(
+    context: Context, db: Connection, shop_id: int, customers: Sequence[Customer], further: Sequence[int] = ()
+) -> set[tuple[str, str]]:
     """Lock all whom these customers may be, and `further` persons, in one go and in their order: for a transaction that
-    deals with one after the other. Who is not known yet is seen by nobody else before the end."""
-    refs = sorted({one.ref for one in customers if one.ref})
-    emails = sorted({normal(one.email) for one in customers if one.email})
-    found = await persons.known(db, shop_id, refs, emails) if refs or emails else {}
+    deals with one after the other. Who is not known yet is seen by nobody else before the end. The answer: identities
+    of theirs under which somebody was erased."""
+    keys = {key for one in customers for key in names(one) if key is not None}
+    refs = sorted(value for kind, value in keys if kind == "customer")
+    emails = sorted(value for kind, value in keys if kind == "email")
+    found, buried = await graves.known(db, shop_id, context.pepper, refs, emails) if keys else ({}, {})
     await persons.lock(db, shop_id, [*(known.id for known in found.values()), *further])
+    return set(buried)
 
 
 async def merge(context: Context, db: Connection, shop_id: int, older: int, younger: int, now: datetime) -> None:

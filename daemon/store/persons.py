@@ -22,6 +22,7 @@ class Known:
     email: str | None
     is_guest: bool
     has_account: bool
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ async def known(
     rows = await sql.known(db, shop_id=shop_id, refs=refs, emails=emails)
     return {
         (row["kind"], row["value"]): Known(
-            row["id"], row["customer_ref"], row["email"], row["is_guest"], row["has_account"]
+            row["id"], row["customer_ref"], row["email"], row["is_guest"], row["has_account"], row["since"]
         )
         for row in rows
     }

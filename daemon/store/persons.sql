@@ -15,7 +15,7 @@ FOR NO KEY UPDATE;
 
 -- name: known
 -- Who is behind these customer references and addresses. Joined from the asked side: each is one look into the index.
-SELECT i.kind, i.value, p.id, p.customer_ref, p.email, p.is_guest,
+SELECT i.kind, i.value, i.since, p.id, p.customer_ref, p.email, p.is_guest,
     EXISTS (SELECT FROM identity c WHERE c.shop_id = p.shop_id AND c.person_id = p.id AND c.kind = 'customer') AS has_account
 FROM (
     SELECT 'customer' AS kind, unnest(:refs::text[]) AS value UNION ALL SELECT 'email', unnest(:emails::text[])

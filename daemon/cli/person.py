@@ -1,0 +1,141 @@
+"""`tillbell person`: what is held about somebody, told, handed out and taken away (GDPR Art. 15, 17, 20)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from rich.table import Table
+
+from daemon.cli.desk import AsJson, Desk, ShopName, console, desk, print_json
+from daemon.cli.exits import FINDINGS, FINE
+from daemon.errors import ConfigurationError
+from daemon.flow import dossier
+from daemon.flow.dossier import WHY
+from daemon.house import data_dir, pepper_of
+from daemon.journal import forget_refused
+from daemon.store.dossier import Found
+
+app = App(name="person", help="What is held about somebody: show it, hand it out, erase it.")
+By = Annotated[
+    Literal["email", "customer", "phone", "id"] | None,
+    Parameter(help="What WORD is, where it could mean several people."),
+]
+Yes = Annotated[bool, Parameter(negative="", help="Do not ask.")]
+
+
+@app.command
+async def show(word: str, /, *, shop: ShopName = None, by: By = None, as_json: AsJson = False) -> int:
+    """How much is held about somebody, and why.
+
+    Parameters
+    ----------
+    word
+        Their e-mail address, customer reference, phone number or number here.
+    """
+    async with desk() as at:
+        found = await _find(at, shop, by, word)
+        told = [(one, await dossier.held(at.pool, one.shop_id, one.id)) for one in found]
+        names = {number: name for name, number in at.ids.items()}
+    if as_json:
+        print_json([_counted(one, names[one.shop_id], rows) for one, rows in told])
+    for one, rows in [] if as_json else told:
+        _show(names[one.shop_id], one.id, rows)
+    return _found(found, word)
+
+
+@app.command
+async def export(word: str, /, *, shop: ShopName = None, by: By = None) -> int:
+    """Everything that is held about somebody, as one JSON document for them (Art. 15 and 20 GDPR).
+
+    Parameters
+    ----------
+    word
+        Their e-mail address, customer reference, phone number or number here.
+    """
+    async with desk() as at:
+        found = await _find(at, shop, by, word)
+        names = {number: name for name, number in at.ids.items()}
+        told = [
+            {"shop": names[one.shop_id], "person": one.id, "held": await dossier.held(at.pool, one.shop_id, one.id)}
+            for one in found
+        ]
+    print_json({"exported_at": at.now, "why": WHY, "people": told})
+    return _found(found, word)
+
+
+@app.command
+async def erase(word: str, /, *, shop: ShopName = None, by: By = None, yes: Yes = False) -> int:
+    """Take away what says who somebody was (Art. 17 GDPR). It cannot be undone; proofs of consent go, too.
+
+    Their recoveries end and nothing more is sent. Counts and sums stay, and so do opt-outs, as keyed hashes. Another
+    hash keeps the shop's next answer from bringing them back: until they give a consent that is younger.
+
+    Parameters
+    ----------
+    word
+        Their e-mail address, customer reference, phone number or number here.
+    """
+    async with desk() as at:
+        found = await _find(at, shop, by, word)
+        names = {number: name for name, number in at.ids.items()}
+        if found and not yes and not _asked(", ".join(f"{one.id} of {names[one.shop_id]}" for one in found)):
+            console().print("nothing was erased")
+            return FINDINGS
+        pepper = await pepper_of(at.settings, at.pool)
+        for one in found:
+            done = await dossier.erase(at.pool, pepper, one.shop_id, one.id, at.now)
+            forget_refused(data_dir(at.settings) / "journal", done.messages)
+            console().print(
+                f"person {one.id} of {names[one.shop_id]} is erased"
+                + (f"; {done.recoveries} recovery ended" if done.recoveries else "")
+                + ("; they were already" if done.already else "")
+            )
+    return _found(found, word)
+
+
+async def _find(at: Desk, shop: str | None, by: str | None, word: str) -> list[Found]:
+    """One in each shop at most. Raises ConfigurationError where it could be several."""
+    pepper = await pepper_of(at.settings, at.pool)
+    found = await dossier.find(at.pool, pepper, list(at.only(shop).values()), word, by)
+    if len({one.shop_id for one in found}) < len(found):
+        several = ", ".join(f"{one.id} by {one.kind}" for one in found)
+        raise ConfigurationError(f'"{word}" could be several people: {several}; hint: say --by id and the number')
+    return found
+
+
+def _found(found: list[Found], word: str) -> int:
+    if not found:
+        print(f'nothing is held about "{word}"', file=sys.stderr)
+    return FINE if found else FINDINGS
+
+
+def _asked(who: str) -> bool:
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody can be asked here; hint: --yes erases without asking")
+    return console().input(f"Erase person {who}? It cannot be undone. Type yes: ").strip().casefold() == "yes"
+
+
+def _counted(one: Found, shop: str, rows: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    return {
+        "shop": shop,
+        "person": one.id,
+        "erased_at": rows["person"][0]["erased_at"],
+        "held": [{"what": noun, "rows": len(rows[noun]), "why": why} for noun, why in WHY.items() if rows[noun]],
+    }
+
+
+def _show(shop: str, person: int, rows: dict[str, list[dict[str, Any]]]) -> None:
+    out = console()
+    out.print(f"person {person} of {shop}")
+    if erased_at := rows["person"][0]["erased_at"]:
+        out.print(f"erased {erased_at[:10]}; a keyed hash keeps them away, and these rows without a name are left:")
+    for name in ("customer_ref", "email", "phone", "first_name", "last_name", "locale", "country"):
+        if value := rows["person"][0][name]:
+            out.print(f"  {name.replace('_', ' ')}: {value}")
+    table = Table("rows", "of", "why", box=None)
+    for noun, why in WHY.items():
+        if rows[noun]:
+            table.add_row(str(len(rows[noun])), noun, why)
+    out.print(table)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from channels.base import Outcome
+from daemon.logs import clean
 from daemon.store.database import Connection, Pool
 from daemon.store.sql import load
 
@@ -195,7 +196,7 @@ async def record(
         outcomes=[outcome.state for _, _, outcome in rows],
         provider_ids=[outcome.provider_id for _, _, outcome in rows],
         codes=[outcome.code for _, _, outcome in rows],
-        errors=[outcome.error[:500] for _, _, outcome in rows],
+        errors=[clean(outcome.error)[:500] for _, _, outcome in rows],
         costs=[outcome.costs_a_try for _, _, outcome in rows],
         agains=[outcome.again_after for _, _, outcome in rows],
         suppresses=[outcome.suppress for _, _, outcome in rows],
@@ -228,7 +229,7 @@ async def end_unprepared(
 
 async def rest_channel(db: Connection | Pool, shop_id: int, channel: str, reason: str) -> None:
     """The sender is at fault; the channel rests, longer each time."""
-    await sql.rest_channel(db, shop_id=shop_id, channel=channel, reason=reason[:300])
+    await sql.rest_channel(db, shop_id=shop_id, channel=channel, reason=clean(reason)[:300])
 
 
 async def resting(db: Connection | Pool, shop_id: int) -> dict[str, str]:

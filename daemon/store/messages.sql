@@ -122,9 +122,10 @@ WITH n AS MATERIALIZED (
     JOIN message m ON m.shop_id = r.shop_id AND m.recovery_id = r.id JOIN n ON n.id = m.id
     WHERE r.shop_id = :shop_id ORDER BY r.id, m.id FOR NO KEY UPDATE OF r
 ), closed AS (
-    UPDATE attempt a SET outcome = n.outcome, provider_id = n.provider_id, code = n.code, error = n.error,
-        closed_real = clock_timestamp()
-    FROM n WHERE a.shop_id = :shop_id AND a.message_id = n.id AND a.fence = n.fence
+    UPDATE attempt a SET outcome = n.outcome, code = n.code, closed_real = clock_timestamp(),
+        provider_id = CASE WHEN r.end_reason IS DISTINCT FROM 'erased' THEN n.provider_id END,
+        error = CASE WHEN r.end_reason IS DISTINCT FROM 'erased' THEN n.error END
+    FROM n LEFT JOIN r ON r.message_id = n.id WHERE a.shop_id = :shop_id AND a.message_id = n.id AND a.fence = n.fence
         AND (a.outcome IS NULL OR a.outcome = 'unknown')
 ), done AS (
     UPDATE message m SET
@@ -135,7 +136,7 @@ WITH n AS MATERIALIZED (
             ELSE 'retry_wait' END,
         lease_until_real = NULL,
         accepted_at = CASE WHEN n.outcome = 'accepted' THEN :now END,
-        provider_id = n.provider_id,
+        provider_id = CASE WHEN r.end_reason IS DISTINCT FROM 'erased' THEN n.provider_id END,
         reconcile_real = CASE WHEN n.outcome = 'unknown' THEN clock_timestamp() + interval '24 hours' END,
         tries = CASE WHEN n.costs_a_try THEN m.tries ELSE m.tries - 1 END,
         retry_real = CASE WHEN n.outcome = 'retry_wait' AND n.costs_a_try THEN clock_timestamp() + coalesce(n.again_after,

@@ -1,0 +1,115 @@
+"""Planner and sender do nothing that the small model forbids, and leave out nothing that it asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as Words
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from daemon.house import house
+from tests.flow.faults.life import Life
+from tests.flow.faults.small_world import World, settings
+
+NUMBERS = st.integers(0, 2)
+WHO: dict[str, Any] = {"kind": st.sampled_from(["k", "k", "g"]), "number": NUMBERS}
+FATES = st.sampled_from(["taken", "taken", "taken", "taken, no answer", "lost, no answer", "busy", "refused", "barred"])
+SPANS = st.sampled_from([1, 15, 30, 60, 60, 120, 240, 540, 1440])
+WORKER = st.integers(0, 1)
+MOSTLY = st.sampled_from([True, True, True, False])
+DEEDS: dict[str, tuple[int, dict[str, Any]]] = {
+    "a_cart_changes": (4, {**WHO, "pieces": st.integers(1, 3), "agrees": MOSTLY}),
+    "a_cart_is_emptied": (1, WHO),
+    "an_order_arrives": (1, WHO),
+    "somebody_is_in_the_shop": (1, WHO),
+    "consent_is_withdrawn": (1, WHO),
+    "a_guest_turns_out_to_be_a_customer": (1, {"number": NUMBERS}),
+    "a_reader_unsubscribes": (1, {"number": st.integers(0, 9)}),
+    "an_address_is_suppressed": (1, WHO),
+    "the_brake_is_pulled_or_let_go": (1, {}),
+    "time_passes": (8, {"minutes": SPANS, "planned": MOSTLY}),
+    "the_planner_is_at_work": (1, {}),
+    "the_sweep_comes_by": (1, {}),
+    "a_worker_claims": (4, {"worker": WORKER, "most": st.integers(1, 4)}),
+    "a_worker_delivers": (
+        6, {"worker": WORKER, "fates": st.lists(FATES, min_size=1, max_size=4), "told": MOSTLY},
+    ),
+    "the_relay_is_asked": (2, {"number": st.integers(0, 9), "fate": FATES}),
+    "an_answer_is_recorded": (2, {"number": st.integers(0, 9)}),
+    "a_worker_dies": (2, {"worker": WORKER}),
+    "a_frozen_worker_wakes_up": (2, {}),
+    "everything_due_is_done": (4, {}),
+}  # fmt: skip
+"""What can happen: how often, and with what."""
+QUICK: dict[str, Any] = {
+    "deadline": None,
+    "database": None,
+    "derandomize": True,
+    "phases": (Phase.generate, Phase.shrink),
+    "suppress_health_check": list(HealthCheck),
+}
+
+
+class PlannerAndSender(RuleBasedStateMachine):
+    """One rule draws from all deeds by weight: Hypothesis itself would leave most of them out of each example."""
+
+    world: World
+    loop: asyncio.AbstractEventLoop
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.life = Life(self.world, self.loop)
+
+    @initialize(first=st.lists(st.tuples(WHO["kind"], NUMBERS), min_size=2, max_size=4, unique=True))
+    def carts_are_left(self, first: list[tuple[str, int]]) -> None:
+        for kind, number in first:
+            self.life.a_cart_changes(kind, number, 1)
+
+    @rule(data=st.data())
+    def something_happens(self, data: Any) -> None:
+        able = [name for name, (weight, _) in DEEDS.items() for _ in range(weight) if self.life.can(name)]
+        what = data.draw(st.sampled_from(able))
+        getattr(self.life, what)(**data.draw(st.fixed_dictionaries(DEEDS[what][1])))
+
+    @invariant()
+    def nothing_was_sent_twice_or_lost(self) -> None:
+        self.life.nothing_was_sent_twice_or_lost()
+
+    @invariant()
+    def the_books_are_clean(self) -> None:
+        self.life.the_books_are_clean()
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Thousands of examples write no log."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+
+
+def play(database: str, folder: Path, machine: type[PlannerAndSender], examples: int, steps: int, **how: Any) -> None:
+    """One run of Hypothesis over a database that belongs to this test alone."""
+    with quietly(), asyncio.Runner() as runner:
+        loop, stack = runner.get_loop(), AsyncExitStack()
+        context = loop.run_until_complete(stack.enter_async_context(house(settings(folder, database), database)))
+        words = Words(**{**QUICK, **how}, max_examples=examples, stateful_step_count=steps)
+        try:
+            machine.loop, machine.world = loop, World(context)
+            run_state_machine_as_test(machine, settings=words)
+        finally:
+            loop.run_until_complete(stack.aclose())
+
+
+def test_two_hundred_lives_of_forty_steps(database: str, open_folder: Path) -> None:
+    play(database, open_folder, PlannerAndSender, 200, 40)

@@ -140,7 +140,7 @@ WITH n AS MATERIALIZED (
         reconcile_real = CASE WHEN n.outcome = 'unknown' THEN clock_timestamp() + interval '24 hours' END,
         tries = CASE WHEN n.costs_a_try THEN m.tries ELSE m.tries - 1 END,
         retry_real = CASE WHEN n.outcome = 'retry_wait' AND n.costs_a_try THEN clock_timestamp() + coalesce(n.again_after,
-            least(3600, 60 * power(2, least(m.tries, 10) - 1)) * (0.75 + random() / 2) * interval '1 second')
+            least(3600, 60 * power(2, least(m.tries, 10) - 1)) * (0.75 + random() / 4) * interval '1 second')
             WHEN n.outcome = 'retry_wait' THEN clock_timestamp() + coalesce(n.again_after, interval '0') END,
         reason = CASE WHEN n.outcome = 'accepted' THEN NULL
             WHEN n.outcome = 'retry_wait' AND r.state = 'ended' THEN coalesce(r.end_reason, 'ended')

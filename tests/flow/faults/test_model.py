@@ -9,16 +9,24 @@ from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import structlog
-from hypothesis import HealthCheck, Phase
+from hypothesis import HealthCheck, Phase, seed
 from hypothesis import settings as Words
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from daemon.clock import monotonic
+from daemon.flow import deliver
 from daemon.house import house
+from daemon.store import messages
+from rules import questions
+from rules.facts import Go
 from tests.flow.faults.life import Life
 from tests.flow.faults.small_world import World, settings
 
+LONGEST = 360.0
+"""Seconds in which a new hundred may begin."""
 NUMBERS = st.integers(0, 2)
 WHO: dict[str, Any] = {"kind": st.sampled_from(["k", "k", "g"]), "number": NUMBERS}
 FATES = st.sampled_from(["taken", "taken", "taken", "taken, no answer", "lost, no answer", "busy", "refused", "barred"])
@@ -111,5 +119,47 @@ def play(database: str, folder: Path, machine: type[PlannerAndSender], examples:
             loop.run_until_complete(stack.aclose())
 
 
-def test_two_hundred_lives_of_forty_steps(database: str, open_folder: Path) -> None:
-    play(database, open_folder, PlannerAndSender, 200, 40)
+def test_sixty_lives_of_forty_steps(database: str, open_folder: Path) -> None:
+    play(database, open_folder, PlannerAndSender, 60, 40)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_five_thousand_lives_of_eighty_steps(database: str, open_folder: Path, record_property: Any) -> None:
+    """As many of them as six minutes hold, a hundred at a time."""
+    until, lives = monotonic() + LONGEST, 0
+    while lives < 5000 and monotonic() < until:
+        chosen = seed(lives)(type("PlannerAndSender", (PlannerAndSender,), {}))
+        play(database, open_folder, chosen, 100, 80, derandomize=False)
+        lives += 100
+    record_property("lives", lives)
+    print(f"{lives} lives of 80 steps")
+
+
+async def nothing_overtakes(db: Any, shop_id: int, claims: Any) -> set[int]:
+    return {message for message, _ in claims}
+
+
+async def nothing_is_lost(db: Any, shop_id: int, now: Any, most: int) -> list[int]:
+    query = "UPDATE message SET state = 'retry_wait', lease_until_real = NULL WHERE state = 'sending' AND shop_id = $1"
+    return [row["id"] for row in await db.fetch(query + " RETURNING id", shop_id)]
+
+
+SABOTAGES = {
+    "the gate lets all through": (deliver, "passage", lambda policy, planned, facts, now: Go(planned.basis)),
+    "nobody looks again before the first byte": (messages, "still_wanted", nothing_overtakes),
+    "the reaper has it sent again": (messages, "reap", nothing_is_lost),
+    "nights count for nothing": (questions, "out_of_hours", lambda policy, facts, now: None),
+    "caps count for nothing": (questions, "over_cap", lambda policy, facts, channel, now: None),
+}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("where", "name", "instead"), SABOTAGES.values(), ids=SABOTAGES)
+def test_a_guard_that_is_taken_away_is_missed(
+    database: str, open_folder: Path, monkeypatch: Any, where: Any, name: str, instead: Any
+) -> None:
+    monkeypatch.setattr(where, name, instead)
+    with pytest.raises(AssertionError):
+        play(database, open_folder, PlannerAndSender, 300, 40, phases=(Phase.generate,))

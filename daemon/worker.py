@@ -8,17 +8,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from asyncpg import InterfaceError, PostgresError
 
 from daemon.context import Context
 from daemon.flow import decide, deliver, enrol, ingest, prepare, stop, track
 from daemon.shops.base import ShopUnavailable
 from daemon.store import clock, work
-from daemon.store.database import is_transient
+from daemon.store.database import Unanswered, is_transient
 
 log = structlog.get_logger()
 
 LEASE = timedelta(seconds=30)
 """Machine time, renewed with each batch: so long the work of a worker that was killed waits for the next one."""
+
+
+SOON = 1.0
+"""Seconds until work is tried again that the database broke off."""
+DATABASE = (PostgresError, InterfaceError, Unanswered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +104,15 @@ class Runner:
             context.cut_off = context.cut_off or is_transient(error)
             known = is_transient(error) or isinstance(error, ShopUnavailable)
             log.log(30 if known else 40, name, shop=shop_id, problem=str(error) or repr(error), exc_info=not known)
+            if isinstance(error, DATABASE) and known:
+                await asyncio.sleep(SOON)  # no fault of this work: it goes on as soon as the database does
+                return
             self.failing.add((name, shop_id))
             try:
                 await work.failed(context.pool, shop_id, name, f"{type(error).__name__}: {error}"[:300])
             except Exception as second:
                 log.warning(name, shop=shop_id, problem=repr(second))
-                await asyncio.sleep(1)  # the database itself is away: the tick asks again
+                await asyncio.sleep(SOON)  # the database itself is away: the tick asks again
 
     async def _drain(self, name: str, shop_id: int) -> None:
         context, one = self.context, FLOW[name]

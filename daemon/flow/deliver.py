@@ -16,10 +16,10 @@ from daemon import metrics
 from daemon.batcher import Batcher
 from daemon.clock import monotonic
 from daemon.context import Context
-from daemon.flow import mails, policies, shop_orders
+from daemon.flow import mails, policies, regain, shop_orders
 from daemon.mail import MailError
 from daemon.store import clock, decisions, facts, messages, shops
-from daemon.store.database import Connection, again, is_transient
+from daemon.store.database import Connection, Unanswered, again, is_transient
 from daemon.store.decisions import Note
 from daemon.store.facts import Case
 from daemon.store.messages import AtGate, Claim, Move
@@ -37,6 +37,8 @@ FRESH = 0.05
 LOOKS = 3
 AGAIN = 0.5
 """Seconds until an outcome is written again when the database was away."""
+GATE_HOLDS = timedelta(seconds=10)
+"""Machine time since the gate after which a claim whose COMMIT was not answered does not leave any more."""
 STALE = timedelta(hours=1)
 """Content prepared longer ago than this is prepared again."""
 PAUSED = timedelta(minutes=1)
@@ -166,11 +168,32 @@ async def claim(
         points.reached("before_claim_commit")
         return len(waiting), [(one, cases[one.recovery_id]) for one in claims]
 
-    found, claims = await again(context.pool, body)
+    try:
+        found, claims = await again(context.pool, body)
+    except Unanswered as lost:
+        found, claims = await _regained(delivery(context, shop_id, context.channels[channel]), lost)
     points.reached("after_claim_commit")
     if found:
         log.info("claimed", shop=context.shop_name(shop_id), channel=channel, at_the_gate=found, messages=len(claims))
     return found, claims
+
+
+async def _regained(sender: Delivery, lost: Unanswered) -> tuple[int, list[tuple[Claim, Case]]]:
+    """The claims of a COMMIT that nobody answered, those that took effect. While that stays unknown, none leaves: they
+    are given back as soon as the database can be told."""
+    found, made = lost.result
+    if not made:
+        raise lost
+    claims = [one for one, _ in made]
+    try:
+        least = sender.channel.longest() + MARGIN - GATE_HOLDS
+        ours = await regain.committed(sender.context, sender.shop_id, claims, least, lost)
+    except Unanswered:
+        for one in claims:
+            nothing = Message(sender.shop_id, one.id, one.fence, "", None)  # type: ignore[arg-type]  # never sent
+            sender.report(nothing, Outcome("retry_wait", code="not_sent", error=str(lost), costs_a_try=False))
+        raise
+    return found, [(one, case) for one, case in made if one.id in ours]
 
 
 def gate(

@@ -8,7 +8,7 @@ import os
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -27,19 +27,54 @@ PATIENCE = 2.0
 """Seconds to wait for a free connection."""
 COMMAND_TIMEOUT = 60.0
 DEADLOCKS = ("40P01", "40001")
+READ_ONLY = "25006"
+SETTINGS = {
+    "application_name": "tillbell",
+    "timezone": "UTC",
+    "synchronous_commit": "on",
+    # A host that vanished in the middle of a transaction must not keep persons locked.
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+
+
+class Unanswered(ConnectionError):
+    """COMMIT was said and its answer was lost: it may have taken effect. `result` is what the body had returned."""
+
+    def __init__(self, result: Any, error: BaseException) -> None:
+        super().__init__(f"no answer to COMMIT: {str(error) or type(error).__name__}")
+        self.result = result
+
+
+class PatientPool(Pool):
+    """Waits for a free connection are bounded, whoever asks: then a TimeoutError, which is transient."""
+
+    def acquire(self, *, timeout: float | None = None) -> Any:
+        """`timeout` in seconds; None: `PATIENCE`."""
+        return super().acquire(timeout=PATIENCE if timeout is None else timeout)
 
 
 async def connect_pool(url: str, size: int = 6) -> Pool:
     """A pool whose waits are bounded. jsonb travels as Python values, uuid as uuid.UUID."""
-    return await asyncpg.create_pool(
+    return await PatientPool(
         url,
+        connection_class=asyncpg.Connection,
+        record_class=asyncpg.Record,
+        init_size=None,
         min_size=1,
         max_size=size,
-        command_timeout=COMMAND_TIMEOUT,
-        timeout=10,
+        max_queries=50_000,
+        max_inactive_connection_lifetime=300.0,
+        loop=None,
+        connect=None,
+        setup=None,
         init=_prepare,
         reset=_nothing_to_reset,
-        server_settings={"application_name": "tillbell", "timezone": "UTC", "synchronous_commit": "on"},
+        command_timeout=COMMAND_TIMEOUT,
+        timeout=10,
+        server_settings=SETTINGS,
     )
 
 
@@ -60,17 +95,42 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 
 
 async def again(pool: Pool, body: Callable[[Connection], Awaitable[T]], tries: int = 5) -> T:
-    """Run `body` in a transaction; deadlocks and serialisation failures are counted and tried again."""
+    """Run `body` in a transaction; deadlocks and serialisation failures are counted and tried again.
+
+    Raises `Unanswered` when nobody knows whether it was committed.
+    """
     for left in range(tries, 0, -1):
         try:
-            async with transaction(pool) as connection:
-                return await body(connection)
+            return await _once(pool, body)
         except asyncpg.PostgresError as error:
+            if error.sqlstate == READ_ONLY:  # this server is no longer the first: its address may lead to another now
+                await pool.expire_connections()
             if error.sqlstate not in DEADLOCKS or left == 1:
                 raise
             deadlocks.count += 1
             await asyncio.sleep(0.01 * (tries - left + 1))
     raise AssertionError("unreachable")
+
+
+async def _once(pool: Pool, body: Callable[[Connection], Awaitable[T]]) -> T:
+    async with pool.acquire(timeout=PATIENCE) as connection:
+        started = connection.transaction()
+        await started.start()
+        try:
+            result = await body(connection)
+        except BaseException:
+            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                await (
+                    started.rollback()
+                )  # where it cannot be said, the connection is gone and with it all that was done
+            raise
+        try:
+            await started.commit()
+        except Exception as error:
+            if is_transient(error) and getattr(error, "sqlstate", "") not in DEADLOCKS:
+                raise Unanswered(result, error) from error
+            raise
+        return result
 
 
 class Count:
@@ -83,9 +143,9 @@ deadlocks = Count()
 
 
 def is_transient(error: BaseException) -> bool:
-    """The server is away, restarting, full or busy: the same statement may work later."""
+    """The server is away, restarting, full, busy or read-only for now: the same statement may work later."""
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "")[:2] in {"08", "53", "57", "40"}
+        return (error.sqlstate or "")[:2] in {"08", "53", "57", "40"} or error.sqlstate == READ_ONLY
     if isinstance(error, ValueError):  # asyncpg could not encode an argument: an InterfaceError too
         return False
     return isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError, asyncio.TimeoutError))

@@ -66,7 +66,7 @@ def work(order: dict[str, Any]) -> None:
     log = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
-    os.close(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # libuv takes no connection for a standard stream
     sabotage(order["sabotage"])
     if order["fault"]:
         faults.arm(order["fault"])

@@ -30,9 +30,10 @@ from channels.base import (
     Withheld,
 )
 from channels.compose import BadContent, compose
+from channels.line import Host, Line, open_line
 from channels.pool import Pool
-from channels.replies import said
-from channels.smtp import Envelope, Gate, Host, Line, ask, open_line, transact
+from channels.replies import Reply, said
+from channels.smtp import Envelope, Gate, ask, transact
 from channels.suspicion import ByPolicy, Suspicion
 
 FIRST_BYTE = 1.0
@@ -110,23 +111,25 @@ class Email(Channel):
         await self.pool.close()
 
     async def send(self, message: Message, may_leave: MayLeave) -> Receipt:
-        """Asks `may_leave` with a connection in hand, again before the body, and before the dot if 50 ms passed."""
+        """Asks `may_leave` with a connection in hand, and again before the body and the dot if 50 ms have passed; in any
+        case before the body where the relay does not offer PIPELINING."""
         start = asyncio.get_running_loop().time()
         letter = self.letter(message)
 
         async def gate() -> bool:
             return await may_leave(message)
 
-        line = await self.line(gate, start + FIRST_BYTE)
+        line, looked_at = await self.line(gate, start + FIRST_BYTE)
+        trip = Trip(self, message, line)
         try:
             envelope = fitted(letter, line, message.content, self.config)
-            receipt = await self.transaction(line, message, envelope, gate, start)
+            answer = await trip.made(envelope, gate, start, looked_at)
         except ByPolicy as error:
             raise self.suspicion.judged(key(message)[:2], error) from None
         finally:
-            self.pool.give_back(line)
+            trip.ended()
         self.suspicion.lifted()
-        return receipt
+        return Receipt(said(answer, envelope.recipient))
 
     def letter(self, message: Message) -> Letter:
         """What is to be written, before any connection is needed. Raises `Refused` or `Misconfigured`."""
@@ -143,11 +146,13 @@ class Email(Channel):
         except BadContent as error:
             raise Refused(str(error), code="content") from None
 
-    async def line(self, gate: Gate, until: float) -> Line:
-        """A connection, and the word that the message may leave; until then being stopped means: nothing was sent."""
+    async def line(self, gate: Gate, until: float) -> tuple[Line, float]:
+        """A connection, and since when it has been known that the message may leave; until then being stopped means:
+        nothing was sent."""
         try:
             line = await self.pool.take(until)
             try:
+                looked_at = asyncio.get_running_loop().time()
                 async with asyncio.timeout_at(until):
                     await ask(gate)
             except BaseException:
@@ -157,23 +162,7 @@ class Email(Channel):
             raise Withheld("stopped before the first byte") from None
         except TimeoutError:
             raise Withheld("too late for the first byte") from None
-        return line
-
-    async def transaction(self, line: Line, message: Message, envelope: Envelope, gate: Gate, start: float) -> Receipt:
-        """From the first byte to the answer; remembers whether an error that nobody foresaw came after the dot."""
-        until = start + self.config.to_dot.total_seconds()
-        try:
-            answer = await transact(line, envelope, gate, until, self.config.from_dot.total_seconds())
-        except (NotSent, Unclear):
-            raise
-        except BaseException:
-            if line.dotted:
-                self.dotted.add(key(message))
-            raise
-        finally:
-            if line.phase != "mail":
-                self.pool.proved(line)
-        return Receipt(said(answer, envelope.recipient))
+        return line, looked_at
 
     async def open(self) -> Line:
         """One more connection, for the pool."""
@@ -184,6 +173,45 @@ class Email(Channel):
 
 
 CHANNEL = Email
+
+
+@dataclass(slots=True)
+class Trip:
+    """One message's time on a line, which may carry the next one from the final dot on."""
+
+    email: Email
+    message: Message
+    line: Line
+    dotted: bool = False
+
+    async def made(self, envelope: Envelope, gate: Gate, start: float, looked_at: float) -> Reply:
+        """From the first byte to the answer; remembers whether an error that nobody foresaw came after the dot."""
+        config = self.email.config
+        until, patience = start + config.to_dot.total_seconds(), config.from_dot.total_seconds()
+        try:
+            return await transact(
+                self.line, envelope, gate, until, patience, looked_at=looked_at, on_dot=self.over_the_dot
+            )
+        except (NotSent, Unclear):
+            raise
+        except BaseException:
+            if self.dotted:
+                self.email.dotted.add(key(self.message))
+            raise
+
+    def over_the_dot(self) -> None:
+        self.dotted = True
+        if self.line.pipelines:
+            self.email.pool.release(self.line)
+
+    def ended(self) -> None:
+        """The line goes back, or has gone back already."""
+        if self.line.proved:
+            self.email.pool.proved(self.line)
+        if self.dotted and self.line.pipelines:
+            self.email.pool.answered(self.line)
+        else:
+            self.email.pool.give_back(self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +229,8 @@ def fitted(letter: Letter, line: Line, mail: Mail, config: Config) -> Envelope:
         raise Refused("the address needs SMTPUTF8, which the relay does not offer", code="smtputf8")
     if 0 < line.size_limit < len(letter.octets):
         raise Refused("the mail is bigger than the relay allows", code="size")
-    size = (f"SIZE={len(letter.octets)}",) if line.offers("size") else ()
-    reports = config.dsn != "never" and line.offers("dsn")
+    size = (f"SIZE={len(letter.octets)}",) if line.sizes else ()
+    reports = config.dsn != "never" and line.reports
     envid = ("RET=HDRS", f"ENVID={xtext(mail.message_id)[:100]}") if reports else ()
     return Envelope(
         sender=str(letter.sender),

@@ -10,13 +10,16 @@ from datetime import timedelta
 from typing import Any
 
 from channels.base import Misconfigured, NotSent, Retry, Withheld
-from channels.smtp import Line
+from channels.line import Line
 
 LONGEST_REST = 60.0
 """Seconds: the ceiling of the back-off after connections that failed one after the other."""
 
 SOON = 1.0
 """Seconds for which a connection that is being opened is counted on; one that takes longer counts when it is there."""
+
+FOLLOWS_WITHIN = 1.0
+"""Seconds from a final dot in which the next envelope may go behind it: a relay that thinks longer is let think."""
 
 PROVE_AFTER = 10.0
 """Seconds a connection may have lain idle before it has to answer a NOOP first."""
@@ -38,6 +41,8 @@ class Pool:
         self.chance = chance
         self.idle: list[Line] = []
         self.lent: set[Line] = set()
+        self.owing: list[Line] = []
+        """Given back with a dot unanswered, the oldest first: the next envelope may go behind it."""
         self.opening: set[asyncio.Task[None]] = set()
         self.chores: set[asyncio.Task[None]] = set()
         self.waiting: deque[asyncio.Future[Line]] = deque()
@@ -51,18 +56,25 @@ class Pool:
         self.closed = False
 
     def ready(self, now: float) -> int:
-        """How many lines could be taken at loop time `now`: idle ones, those being opened, those that may be opened."""
+        """How many lines could be taken at loop time `now`: idle ones, those being opened, those that may be opened.
+        Of those that carry one message and could carry a second behind it, half: two of them are worth an idle one."""
         if self.closed:
             return 0
         coming = len(self.opening) if now - self.began_at <= SOON else 0
-        return max(0, len(self.idle) + coming + self.room(now) - len(self.waiting))
+        whole = len(self.idle) + coming + self.room(now)
+        return max(0, (2 * whole + self.half(now) - len(self.waiting)) // 2)
+
+    def half(self, now: float) -> int:
+        """How many lines carry a single message, and could soon carry one more."""
+        behind = sum(now - line.used_at <= FOLLOWS_WITHIN and line.usable for line in self.owing)
+        return behind + sum(line.pipelines and line.usable and not line.pending for line in self.lent)
 
     def room(self, now: float) -> int:
         """How many more connections may be opened at once; after a failure a single one on trial, after the rest."""
-        free = max(0, self.size - len(self.idle) - len(self.lent) - len(self.opening))
+        free = max(0, self.size - len(self.idle) - len(self.lent) - len(self.owing) - len(self.opening))
         if not self.failures:
             return free
-        on_trial = self.opening or any(line.born > self.failed_at for line in (*self.idle, *self.lent))
+        on_trial = self.opening or any(line.born > self.failed_at for line in (*self.idle, *self.lent, *self.owing))
         return min(free, 1) if now >= self.rests_until and not on_trial else 0
 
     async def take(self, until: float) -> Line:
@@ -93,7 +105,9 @@ class Pool:
         """A line that is no longer needed, in whatever state it is."""
         if line.turned_away:
             self.rest(Retry("the relay turned us away (421)", code="421"))
-        if self.closed or not line.usable:
+        if line.pending and line in self.lent:
+            self.lend_behind(line)
+        elif self.closed or not line.usable:
             line.abort()
             self.lent.discard(line)
         elif line.soiled:
@@ -103,6 +117,26 @@ class Pool:
             self.lent.discard(line)
             self.shelve(line)
         self.settle()
+
+    def release(self, line: Line) -> None:
+        """Its final dot has left. Until that is answered, another message's envelope may go behind it."""
+        line.used_at = asyncio.get_running_loop().time()
+        self.lend_behind(line)
+        self.settle()
+
+    def lend_behind(self, line: Line) -> None:
+        """A line with a dot unanswered. It is not closed before the answer, whatever else it can no longer do."""
+        self.lent.discard(line)
+        self.owing.append(line)
+
+    def answered(self, line: Line) -> None:
+        """The dot of a released line has its answer, or never will."""
+        if line in self.owing:
+            self.owing.remove(line)
+            self.lent.add(line)
+            self.give_back(line)
+        elif not line.usable:
+            line.abort()  # whoever was lent it meanwhile finds out, and gives it back
 
     def proved(self, line: Line) -> None:
         """The relay has taken an envelope: failures from before this line was begun are forgotten."""
@@ -141,8 +175,19 @@ class Pool:
         while len(self.waiting) > len(self.opening) and self.room(loop.time()) > 0:
             self.began_at = loop.time()
             self.start(self.open(), self.opening)
-        if self.waiting and not self.lent and not self.opening and self.failures:
+        while self.waiting and (behind := self.to_follow(loop.time())):
+            self.waiting.popleft().set_result(behind)
+        if self.waiting and not (self.lent or self.owing or self.opening) and self.failures:
             self.fail_waiting(self.cause)
+
+    def to_follow(self, now: float) -> Line | None:
+        """A line that another message's answer is still due on, while all that are idle have been lent."""
+        for line in self.owing:
+            if now - line.used_at <= FOLLOWS_WITHIN and line.usable and not self.closed:
+                self.owing.remove(line)
+                self.lent.add(line)
+                return line
+        return None
 
     def shelve(self, line: Line) -> None:
         """Lay a line aside, the warmest on top, and see to it that none lies longer than the limit."""

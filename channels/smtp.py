@@ -1,52 +1,36 @@
-"""One connection to a mail relay, driven phase by phase, so that we always know whether the final dot has left."""
+"""One mail over one line, phase by phase, so that we always know whether the final dot has left.
+
+A relay that offers PIPELINING (RFC 2920) gets MAIL, RCPT and DATA at once, and the next envelope while its answer to
+the last dot is still on its way; any other one gets them one by one. Either way one transaction has one recipient.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import ssl
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import cast
 
-from aiosmtplib import (
-    SMTP,
-    SMTPAuthenticationError,
-    SMTPConnectError,
-    SMTPException,
-    SMTPHeloError,
-    SMTPResponseException,
-    SMTPServerDisconnected,
-)
+from aiosmtplib import SMTPResponseException
 
 from channels import points
-from channels.base import Misconfigured, NotSent, Retry, Unclear, Withheld
-from channels.replies import SAYS, Phase, Reply, refusal
+from channels.base import NotSent, Unclear, Withheld
+from channels.line import Line, classed
+from channels.replies import Phase, Reply, refusal
+from channels.wire import Group, Lost, Wire
 
 FRESH = 0.05
-"""Seconds for which an answer of the gate holds; before the dot an older one is asked for again."""
+"""Seconds for which an answer of the gate holds, counted from the question; an older one is asked for again."""
+
+GRACE = 0.05
+"""Seconds that a refusal after the dot is looked at: a relay that hangs up within them, on what it has not read, did
+not answer the dot."""
 
 Gate = Callable[[], Awaitable[bool]]
 
-DIALLING: frozenset[Phase] = frozenset({"connect", "hello", "starttls", "login"})
-
 LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """Where the relay is and how to greet it. Spans in seconds."""
-
-    name: str
-    port: int
-    tls: str
-    context: ssl.SSLContext | None
-    username: str
-    password: str
-    greets_as: str
-    connect_within: float
-    answer_within: float
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+ENVELOPE: tuple[Phase, ...] = ("mail", "rcpt", "data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,270 +44,172 @@ class Envelope:
     mail_parameters: tuple[str, ...] = ()
     rcpt_parameters: tuple[str, ...] = ()
 
-
-class Line:
-    """An open and greeted connection. It carries one transaction at a time.
-
-    `usable` turns False with the first thing that leaves the dialogue out of step; `soiled` is True while the relay
-    holds an envelope that must be reset; `dotted` is True from the final dot to its answer.
-    """
-
-    def __init__(self, client: SMTP, host: Host) -> None:
-        self.client = client
-        self.host = host
-        self.phase: Phase = "connect"
-        self.dotted = False
-        self.soiled = False
-        self.broken = False
-        self.turned_away = False
-        self.born = self.used_at = 0.0
-
-    @property
-    def usable(self) -> bool:
-        return not self.broken and self.client.is_connected
-
-    def offers(self, extension: str) -> bool:
-        return self.client.supports_extension(extension)
-
-    @property
-    def size_limit(self) -> int:
-        """The relay's limit in octets (RFC 1870); 0 when it names none."""
-        figure = self.client.esmtp_extensions.get("size", "").strip()
-        return int(figure) if figure.isdecimal() else 0
-
-    async def command(self, phase: Phase, *words: str) -> Reply:
-        """One command and its reply, whatever that is. Raises what the connection raises."""
-        self.phase = phase
-        response = await self.client.execute_command(*(word.encode() for word in words), timeout=None)
-        return self.seen(Reply(response.code, response.message))
-
-    def seen(self, reply: Reply) -> Reply:
-        """Note what a reply does to the connection: after 421 it is gone, after one that is none we are out of step."""
-        if reply.code == 421:
-            self.turned_away = self.broken = True
-        elif not 200 <= reply.code < 600:
-            self.broken = True
-        return reply
-
-    async def body(self, octets: bytes) -> None:
-        """Write all but the final dot, and wait until it has gone to the operating system."""
-        protocol = self.client.protocol
-        if protocol is None:
-            raise SMTPServerDisconnected("closed before the body")
-        protocol.write(stuffed(octets))
-        await protocol._drain_helper()  # aiosmtplib has the flow control, but no public way to wait for it
-
-    async def dot(self) -> Reply:
-        """Write the final dot and wait for its answer. From here on the mail may have been taken."""
-        protocol = self.client.protocol
-        if protocol is None or not protocol.is_connected:
-            raise SMTPServerDisconnected("closed before the final dot")
-        self.phase = "dot"
-        self.dotted = True
-        protocol.write(b".\r\n")
-        points.reached("dot_written")
-        response = await protocol.read_response(timeout=None)
-        return self.seen(Reply(response.code, response.message))
-
-    async def reset(self) -> bool:
-        """RSET; True when the connection may carry the next transaction."""
-        return await self.quick("RSET")
-
-    async def lives(self) -> bool:
-        """NOOP; True when the relay still listens."""
-        return await self.quick("NOOP")
-
-    async def quick(self, word: str) -> bool:
-        try:
-            async with asyncio.timeout(self.host.answer_within):
-                answer = await self.client.execute_command(word.encode(), timeout=None)
-        except (SMTPException, OSError):
-            self.broken = True
-        else:
-            self.broken = self.broken or answer.code != 250
-        self.soiled = False
-        return self.usable
-
-    async def leave(self) -> None:
-        """QUIT, politely but not for long, then let go."""
-        try:
-            if self.usable:
-                async with asyncio.timeout(min(2.0, self.host.answer_within)):
-                    await self.client.execute_command(b"QUIT", timeout=None)
-        except (SMTPException, OSError):
-            pass  # leaving anyway
-        finally:
-            self.abort()
-
-    def abort(self) -> None:
-        """Let go at once: what the operating system has not got yet is thrown away."""
-        self.broken = True
-        transport = cast("asyncio.WriteTransport | None", self.client.transport)
-        self.client.close()
-        if transport is not None:
-            transport.abort()
+    def commands(self) -> tuple[bytes, bytes, bytes]:
+        """MAIL, RCPT and DATA, exactly as given."""
+        options = (*self.mail_parameters, "SMTPUTF8") if self.needs_smtputf8 else self.mail_parameters
+        mail = " ".join((f"MAIL FROM:<{self.sender}>", *options))
+        rcpt = " ".join((f"RCPT TO:<{self.recipient}>", *self.rcpt_parameters))
+        if CONTROL.search(mail) or CONTROL.search(rcpt):
+            raise ValueError("a control character in an envelope")
+        return f"{mail}\r\n".encode(), f"{rcpt}\r\n".encode(), b"DATA\r\n"
 
 
-async def open_line(host: Host) -> Line:
-    """Connect, greet, secure and log in. Raises `Retry` or `Misconfigured`, and leaves nothing open then."""
-    client = SMTP(
-        hostname=host.name,
-        port=host.port,
-        use_tls=host.tls == "implicit",
-        start_tls=False,
-        tls_context=host.context,
-        local_hostname=host.greets_as,
-        timeout=None,
-    )
-    line = Line(client, host)
-    line.born = asyncio.get_running_loop().time()
-    try:
-        with classed(line):
-            await dial(line)
-    except BaseException:
-        line.abort()
-        raise
-    return line
-
-
-async def dial(line: Line) -> None:
-    """The phases before the first transaction, each within its time-out."""
-    client, host = line.client, line.host
-    async with asyncio.timeout(host.connect_within):
-        await client.connect()
-    async with asyncio.timeout(host.answer_within):
-        await greet(line)
-        if host.tls == "starttls":
-            line.phase = "starttls"
-            if not line.offers("starttls"):
-                raise Misconfigured("the relay does not offer STARTTLS", code="starttls")
-            await client.starttls(timeout=None)
-            await greet(line)
-        if host.username:
-            line.phase = "login"
-            await log_in(line)
-    transport = cast("asyncio.WriteTransport | None", client.transport)
-    if transport is not None:
-        transport.set_write_buffer_limits(high=1, low=0)  # so that "written" means: the system has it
-
-
-async def greet(line: Line) -> None:
-    """EHLO, and HELO for a relay that does not know EHLO."""
-    line.phase = "hello"
-    try:
-        await line.client.ehlo(timeout=None)
-    except SMTPHeloError as error:
-        if error.code not in (500, 502, 504):
-            raise
-        await line.client.helo(timeout=None)
-
-
-async def log_in(line: Line) -> None:
-    """AUTH with the best method that both sides know."""
-    if not line.client.supported_auth_methods:
-        raise Misconfigured("the relay offers no way to log in that we know", code="login")
-    try:
-        await line.client.login(line.host.username, line.host.password, timeout=None)
-    except SMTPAuthenticationError as error:
-        raise refusal("login", Reply(error.code, error.message), line.host.username) from None
-
-
-@contextmanager
-def classed(line: Line, hidden: str = "") -> Iterator[None]:
-    """Turn whatever a connection can raise into ours: before the dot certainly not sent, after it unclear."""
-    try:
-        yield
-    except (NotSent, Unclear):
-        raise
-    except (SMTPException, OSError, asyncio.CancelledError) as error:
-        line.broken = True
-        at = SAYS[line.phase]
-        if line.dotted:
-            raise Unclear(f"{at}: {happened(error)}, so the mail may have been taken", code="after_dot") from None
-        if isinstance(error, asyncio.CancelledError):
-            if line.phase in DIALLING:
-                raise
-            raise Retry(f"stopped at {at}, the final dot was not written", code="stopped") from None
-        if tls_failed(error):
-            raise Misconfigured(f"{at}: TLS failed, {tls_reason(error)}", code="tls") from None
-        if isinstance(error, SMTPResponseException) and error.code > 0:
-            reply = line.seen(Reply(error.code, error.message))
-            raise refusal(line.phase, reply, hidden) from None
-        raise Retry(f"{at}: {happened(error)}", code="connection") from None
-
-
-def happened(error: BaseException) -> str:
-    """What went wrong with a connection, without any text of the relay or the system."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, asyncio.CancelledError):
-        return "stopped while waiting for the answer"
-    if isinstance(error, SMTPResponseException):
-        return "an answer that is none"
-    cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-    if isinstance(cause, ConnectionError) and not isinstance(cause, ConnectionRefusedError | SMTPConnectError):
-        return "the connection was lost"
-    return f"no connection ({type(cause).__name__})"
-
-
-def tls_failed(error: BaseException) -> bool:
-    return isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError)
-
-
-def tls_reason(error: BaseException) -> str:
-    """The reason OpenSSL gives, such as CERTIFICATE_VERIFY_FAILED."""
-    cause = error if isinstance(error, ssl.SSLError) else error.__cause__
-    return str(getattr(cause, "reason", "") or type(cause).__name__).lower().replace("_", " ")
-
-
-async def transact(line: Line, envelope: Envelope, gate: Gate, until: float, patience: float) -> Reply:
+async def transact(
+    line: Line,
+    envelope: Envelope,
+    gate: Gate,
+    until: float,
+    patience: float,
+    *,
+    looked_at: float | None = None,
+    on_dot: Callable[[], None] | None = None,
+) -> Reply:
     """One mail, one recipient. The reply that accepted it; raises the contract's exceptions.
 
-    `gate` has just been asked by the caller: it is asked again before the body, and before the dot if that took longer
-    than `FRESH`. `until`: loop time by which the final dot must have left; `patience`: seconds from it to its answer.
+    The caller has just asked `gate`, at loop time `looked_at`. No byte of the envelope, and not the dot, leaves on an
+    answer older than `FRESH`. `until`: loop time by which the final dot must have left; `patience`: seconds from it to
+    its answer. From `on_dot` on the line may be given the next envelope if it pipelines.
     """
-    with classed(line, envelope.recipient):
+    wire = line.wire
+    if wire is None:
+        raise ValueError("the line is not open")
+    now = asyncio.get_running_loop().time()
+    one = Transaction(line, wire, envelope, gate, now if looked_at is None else looked_at)
+    with classed(line, one, envelope.recipient):
         async with asyncio.timeout_at(until):
-            await address(line, envelope)
-            await ask(gate)
-            await upload(line, envelope, gate)
-        async with asyncio.timeout(patience):
-            answer = await line.dot()
+            await (one.at_once() if line.pipelines else one.by_turns())
+            await one.upload()
+        asked = one.dot()
+        if on_dot is not None:
+            on_dot()
+        answer = await one.answered(asked, patience)
+    return await believed(one, answer)
+
+
+@dataclass(slots=True, eq=False)
+class Transaction:
+    """Where one mail stands on its line."""
+
+    line: Line
+    wire: Wire
+    envelope: Envelope
+    gate: Gate
+    looked_at: float
+    phase: Phase = "mail"
+    dotted: bool = False
+
+    async def at_once(self) -> None:
+        """MAIL, RCPT and DATA in one write; all three answers count (RFC 2920 section 3.1)."""
+        self.line.soiled = True
+        replies = await self.wire.replies(self.wire.write(b"".join(self.envelope.commands()), 3))
+        try:
+            for number, phase in enumerate(ENVELOPE):
+                self.wanted(phase, replies[number] if number < len(replies) else None)
+        except NotSent:
+            if len(replies) == len(ENVELOPE):
+                await self.back_out(*replies[1:])
+            raise
+
+    async def by_turns(self) -> None:
+        """One command after the other; the gate is asked once more before DATA, from which there is no way back."""
+        self.line.soiled = True
+        for phase, command in zip(ENVELOPE, self.envelope.commands(), strict=True):
+            if phase == "data":
+                await self.look()
+            self.phase = phase
+            replies = await self.wire.replies(self.wire.write(command, 1))
+            self.wanted(phase, replies[0] if replies else None)
+
+    def wanted(self, phase: Phase, reply: Reply | None) -> None:
+        """Raises unless it is the answer that was hoped for."""
+        self.phase = phase
+        if reply is None:
+            raise Lost("no answer")
+        if reply.code < 0:
+            raise SMTPResponseException(reply.code, "")
+        if phase == "data":
+            self.line.broken = not (reply.temporary or reply.permanent)  # in step again with the answer to the dot
+        if reply.code != 354 if phase == "data" else not reply.good:
+            raise refusal(phase, reply, self.envelope.recipient)
+        self.line.proved = True
+
+    async def back_out(self, rcpt: Reply, data: Reply) -> None:
+        """The envelope was refused. A relay that wants the mail all the same gets a lone dot, and so nothing for
+        nobody; one that may have taken the recipient gets no dot at all."""
+        if data.temporary or data.permanent:
+            return
+        self.line.broken = True
+        if data.code == 354 and (rcpt.temporary or rcpt.permanent):
+            try:
+                await self.wire.ask(b".")
+            except (OSError, asyncio.CancelledError):
+                return  # that it was refused is known
+            self.line.broken = False
+
+    async def upload(self) -> None:
+        """The body without its dot. A gate that shuts now costs the connection, as there is no other way back."""
+        await self.fresh()
+        self.in_turn()
+        self.wire.write(stuffed(self.envelope.octets))
+        if self.wire.paused:
+            await self.wire.flushed()
+            await self.fresh()
+            self.in_turn()
+
+    def dot(self) -> Group:
+        """From here on the mail may have been taken."""
+        asked = self.wire.write(b".\r\n", 1)
+        self.phase, self.dotted = "dot", True
+        self.line.pending, self.line.soiled, self.line.broken = True, False, False
+        points.reached("dot_written")
+        return asked
+
+    async def answered(self, asked: Group, patience: float) -> Reply:
+        """The answer to the dot, whatever it is."""
+        try:
+            async with asyncio.timeout(patience):
+                replies = await self.wire.replies(asked)
+        finally:
+            self.line.pending = False
+        if not replies:
+            raise Lost("no answer")
+        if replies[0].code < 0:
+            raise SMTPResponseException(replies[0].code, "")
+        return replies[0]
+
+    async def fresh(self) -> None:
+        """Ask again unless the last answer is young enough."""
+        if self.wire.loop.time() - self.looked_at > FRESH:
+            await self.look()
+
+    async def look(self) -> None:
+        asked_at = self.wire.loop.time()
+        await ask(self.gate)
+        self.looked_at = asked_at
+
+    def in_turn(self) -> None:
+        """A relay that answers what it was not asked, with an envelope in its hands, has a mind of its own."""
+        if self.wire.out_of_turn:
+            raise Unclear("final dot: an answer before it was asked for, so the mail may have been taken", code="early")
+
+
+async def believed(one: Transaction, answer: Reply) -> Reply:
+    """The answer to the dot, if it is yes."""
     if not (answer.good or answer.temporary or answer.permanent):
+        one.line.broken = True
         raise Unclear("final dot: an answer that is none, so the mail may have been taken", code=answer.number)
-    line.dotted = line.soiled = False
-    line.broken = line.turned_away
+    if answer.permanent and await hung_up(one.wire):
+        raise Unclear("final dot: refused, but the mail was not read to its end", code=answer.number)
     if not answer.good:
-        raise refusal("dot", answer, envelope.recipient)
+        raise refusal("dot", answer, one.envelope.recipient)
     return answer
 
 
-async def address(line: Line, envelope: Envelope) -> None:
-    """MAIL FROM and the one RCPT TO, exactly as given."""
-    line.soiled = True
-    options = (*envelope.mail_parameters, *(["SMTPUTF8"] if envelope.needs_smtputf8 else []))
-    await wanted(line, envelope, "mail", "MAIL", f"FROM:<{envelope.sender}>", *options)
-    await wanted(line, envelope, "rcpt", "RCPT", f"TO:<{envelope.recipient}>", *envelope.rcpt_parameters)
-
-
-async def upload(line: Line, envelope: Envelope, gate: Gate) -> None:
-    """DATA and the body without its dot. A gate that shuts now costs the connection, as there is no other way back."""
-    loop = asyncio.get_running_loop()
-    asked = loop.time()
-    reply = await line.command("data", "DATA")
-    if reply.code != 354:
-        raise refusal("data", reply, envelope.recipient)
-    line.broken = True  # from here on only the answer to the dot leads back
-    await line.body(envelope.octets)
-    if loop.time() - asked > FRESH:
-        await ask(gate)
-
-
-async def wanted(line: Line, envelope: Envelope, phase: Phase, *words: str) -> None:
-    """A command that must be answered with 2xx."""
-    reply = await line.command(phase, *words)
-    if not reply.good:
-        raise refusal(phase, reply, envelope.recipient)
+async def hung_up(wire: Wire) -> bool:
+    try:
+        return await wire.reset_within(GRACE)
+    except asyncio.CancelledError:
+        return wire.reset  # stopped: what is known by now counts
 
 
 async def ask(gate: Gate) -> None:

@@ -18,6 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>]+)>", re.IGNORECASE | re.MULTILINE)
+POLITE = {
+    **{"delay": 0.0, "delay_at_mail": 0.0, "delay_at_greeting": 0.0, "faults": 0.0, "slow": 0.3, "hold": False},
+    **{"greeting": "220 relay ready", "login": "", "at_rcpt": {}, "at_dot": {}},
+}
+"""`login`: the answer to AUTH, offered only then. `at_rcpt` and `at_dot`: answers by recipient, `*` for all others."""
 FAULTS = ("busy at RCPT", "busy after the dot", "taken and dropped", "dropped and not taken", "slow")
 
 
@@ -25,9 +30,7 @@ FAULTS = ("busy at RCPT", "busy after the dot", "taken and dropped", "dropped an
 class Relay:
     """What it does, and what it knows."""
 
-    words: dict[str, Any] = field(
-        default_factory=lambda: {"delay": 0.0, "delay_at_mail": 0.0, "faults": 0.0, "slow": 0.3, "hold": False}
-    )
+    words: dict[str, Any] = field(default_factory=lambda: dict(POLITE))
     chance: random.Random = field(default_factory=lambda: random.Random(7))
     taken: list[tuple[str, str, float]] = field(default_factory=list)
     """(Message-ID, recipient, when)."""
@@ -96,13 +99,17 @@ class Guest:
     open: bool = False
 
     async def served(self) -> None:
-        await self.say("220 relay ready")
+        words = self.relay.words
+        await asyncio.sleep(words["delay_at_greeting"])
+        await self.say(words["greeting"])
         while line := await self.reader.readline():
             word, _, rest = line.decode("latin-1").strip().partition(" ")
             match word.upper():
                 case "EHLO" | "HELO":
                     self.name = rest
-                    await self.say("250 relay")
+                    await self.say("250-relay\r\n250 AUTH PLAIN" if words["login"] else "250 relay")
+                case "AUTH":
+                    await self.say(words["login"])
                 case "MAIL":
                     await self.begins()
                 case "RCPT":
@@ -134,7 +141,13 @@ class Guest:
     async def names(self, rest: str) -> None:
         self.address = rest.partition("<")[2].partition(">")[0]
         self.relay.begun[self.place] = (self.address, self.relay.begun[self.place][1])
-        await self.say("450 4.2.1 busy" if self.fault == "busy at RCPT" else "250 ok")
+        said = self.agreed("at_rcpt")
+        await self.say("450 4.2.1 busy" if self.fault == "busy at RCPT" else said or "250 ok")
+
+    def agreed(self, place: str) -> str:
+        """What was agreed for this recipient."""
+        answers = self.relay.words[place]
+        return str(answers.get(self.address) or answers.get("*", ""))
 
     async def takes(self, body: bytes) -> bool:
         """False: the connection is dropped without an answer."""
@@ -143,6 +156,10 @@ class Guest:
         if self.fault == "busy after the dot":
             self.ends()
             await self.say("451 4.3.0 come again")
+            return True
+        if said := self.agreed("at_dot"):
+            self.ends()
+            await self.say(said)
             return True
         if self.fault == "dropped and not taken":
             relay.ambiguous.add(self.address)

@@ -62,6 +62,7 @@ async def test_a_frozen_worker_tells_late_and_nothing_is_sent_again(make_stage):
 
 @pytest.mark.timeout(120)
 async def test_a_worker_that_is_asked_to_go_brings_home_what_is_under_way(make_stage):
+    """Asked a second time it goes on doing so."""
     stage = await make_stage(smtp_connections=str(IN_FLIGHT))
     await stage.prepared(100)
     await stage.relay.ask(delay=2.0)
@@ -82,6 +83,12 @@ async def test_a_worker_that_is_asked_to_go_brings_home_what_is_under_way(make_s
 
         await stage.until(twenty_under_way, within=60)
         process.send_signal(signal.SIGTERM)
+
+        async def some_are_home():
+            return len((await stage.relay.ask("taken"))["taken"]) > 0
+
+        await stage.until(some_are_home)
+        process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(25):
             assert await process.wait() == 0
     finally:
@@ -95,4 +102,48 @@ async def test_a_worker_that_is_asked_to_go_brings_home_what_is_under_way(make_s
     assert await stage.value("SELECT count(*) FROM attempt WHERE outcome IS NULL") == 0
     assert await stage.value("SELECT count(*) FROM message WHERE state = 'retry_wait' AND tries > 0") == 0
     assert await stage.value("SELECT count(*) FROM work WHERE holder IS NOT NULL") == 0
+    await stage.books_are_clean()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("ending", ["its time to drain is over", "it is killed while it drains"])
+async def test_a_worker_that_cannot_bring_home_everything_leaves_only_the_open_calls_unknown(make_stage, ending):
+    """Asked to go with twenty mails at a relay that does not answer."""
+    drain = "1s" if ending == "its time to drain is over" else "25s"
+    stage = await make_stage(smtp_connections=str(IN_FLIGHT), drain=drain)
+    await stage.prepared(100)
+    await stage.relay.ask(hold=True)
+    worker = await stage.worker()
+
+    async def all_held():
+        return (await stage.relay.ask("held"))["held"] == IN_FLIGHT
+
+    await stage.until(all_held)
+    worker.sends(signal.SIGTERM)
+
+    async def only_these_are_claimed():
+        return (await stage.states())["sending"] == IN_FLIGHT
+
+    await stage.until(only_these_are_claimed)
+    if drain != "1s":
+        worker.sends(signal.SIGKILL)
+
+    async def gone():
+        return not worker.lives()
+
+    await stage.until(gone)
+    await stage.leases_end()
+    await stop.sweep(stage.context, stage.shop_id, await stage.now())
+    assert await stage.states() in ({"unknown": 20, "prepared": 80}, {"unknown": 20, "prepared": 60, "retry_wait": 20})
+    assert await stage.value("SELECT count(*) FROM message WHERE state = 'retry_wait' AND tries > 0") == 0
+    await stage.relay.ask(hold=False)
+    await stage.bell_forgets()
+    await stage.worker()
+
+    async def all_home():
+        return (await stage.states()) == {"unknown": 20, "accepted": 80}
+
+    await stage.until(all_home)
+    copies = Counter(message_id for message_id, _, _ in (await stage.relay.ask("taken"))["taken"])
+    assert (len(copies), set(copies.values())) == (100, {1}), "those of the killed one were taken, and once"
     await stage.books_are_clean()

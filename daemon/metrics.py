@@ -12,7 +12,10 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 hits = Counter("tillbell_hits", "Hits answered, by what was asked for.", ["kind"], registry=REGISTRY)
 hits_classed = Counter("tillbell_hits_classed", "Hits by who was behind them.", ["kind", "class"], registry=REGISTRY)
 hits_lost = Counter("tillbell_hits_lost", "Hits that neither database nor journal could take.", registry=REGISTRY)
+post = Counter("tillbell_post", "Mails that came in, by what they were.", ["kind"], registry=REGISTRY)
 unknown_tokens = Counter("tillbell_unknown_tokens", "Links that nobody signed.", registry=REGISTRY)
+heads_late = Counter("tillbell_heads_late", "Connections cut: the head of a request did not arrive.", registry=REGISTRY)
+connections_refused = Counter("tillbell_connections_refused", "Connections cut: all places taken.", registry=REGISTRY)
 batch_size = Histogram(
     "tillbell_batch_items",
     "Items written together.",
@@ -26,6 +29,32 @@ database_away = Gauge("tillbell_database_away", "1 while PostgreSQL is out of re
 messages = Counter("tillbell_messages", "Messages by what became of them.", ["channel", "state"], registry=REGISTRY)
 recoveries_ended = Counter("tillbell_recoveries_ended", "Recoveries by why they ended.", ["reason"], registry=REGISTRY)
 books_violations = Gauge("tillbell_books_violations", "Rows that contradict each other.", ["kind"], registry=REGISTRY)
+reasons = Gauge(
+    "tillbell_degraded", "Reasons why /readyz says degraded, by what they are about.", ["about"], registry=REGISTRY
+)
+pulse_at = Gauge("tillbell_pulse_timestamp_seconds", "When this process last took the pulse.", registry=REGISTRY)
+processes = Gauge(
+    "tillbell_processes",
+    "Processes by kind: heard of within a minute, or missed.",
+    ["kind", "state"],
+    registry=REGISTRY,
+)
+behind = Gauge(
+    "tillbell_behind_seconds",
+    "How long the oldest work that is due has waited, by its name.",
+    ["work"],
+    registry=REGISTRY,
+)
+silent_shops = Gauge(
+    "tillbell_silent_shops", "Shops whose carts were due while nothing went out (dead man's switch).", registry=REGISTRY
+)
+leases_overdue = Gauge(
+    "tillbell_leases_overdue", "Claimed messages whose lease was over a minute ago.", registry=REGISTRY
+)
+journal_waiting = Gauge(
+    "tillbell_journal_waiting", "Hits in the journals of all processes that wait for the database.", registry=REGISTRY
+)
+pings_failed = Counter("tillbell_pings_failed", "Pings to TILLBELL_PING_URL that were not answered.", registry=REGISTRY)
 deadlocks = Gauge(
     "tillbell_deadlocks", "Deadlocks and serialisation failures that were tried again.", registry=REGISTRY
 )

@@ -12,14 +12,13 @@ from typing import Any, Literal
 import structlog
 from watchfiles import awatch
 
-from daemon import metrics
 from daemon.bell import Bell, answer_rings
-from daemon.clock import monotonic
 from daemon.context import Context
+from daemon.doctor.pulse import Pulse
 from daemon.flow import deliver
 from daemon.house import house, own_version, servers_of, take_rules
 from daemon.settings import Settings
-from daemon.store import books, clock, shops
+from daemon.store import shops
 from daemon.store.database import is_transient
 from daemon.web.serve import Served, serve
 from daemon.worker import Runner
@@ -29,7 +28,6 @@ log = structlog.get_logger()
 Part = Literal["all", "web", "worker"]
 BEAT = 10.0
 SOON = 1.0
-BOOKS_EVERY = 60.0
 
 
 async def run(settings: Settings, only: Part = "all") -> None:
@@ -52,7 +50,9 @@ async def running(context: Context, redis_url: str, only: Part = "all") -> Async
         context.idle = lambda: not runner.running and not any(one.under_way for one in context.deliveries.values())
     served = await serve(context, public=only != "worker")
     context.reasons.append(lambda: (f"rules: {mistake}" for mistake in context.keeper.mistakes))
-    tasks = _start(_parts(context, runner, bell, redis_url, served, only))
+    pulse = Pulse(context)
+    context.reasons.append(pulse.sentences)
+    tasks = _start([pulse.keep(), *_parts(context, runner, bell, redis_url, served, only)])
     try:
         yield served
     finally:
@@ -77,10 +77,8 @@ def _parts(
     yield bell.loop()
     yield beats(context, served, only)
     yield keep_rules(context)
-    if runner is not None:
-        yield keep_books(context)
-        if redis_url:
-            yield answer_rings(context, runner, redis_url)
+    if runner is not None and redis_url:
+        yield answer_rings(context, runner, redis_url)
 
 
 def _start(parts: Iterable[Coroutine[Any, Any, None]]) -> list[asyncio.Task[None]]:
@@ -142,20 +140,3 @@ async def beats(context: Context, served: Served, only: Part) -> None:
             log.warning("heartbeat", problem=repr(error))
             pause = SOON
         await asyncio.sleep(SOON if lines else pause)
-
-
-async def keep_books(context: Context) -> None:
-    """The books as a metric, once a minute; where they are long, seldom enough to cost a hundredth of a connection."""
-    while True:
-        began = monotonic()
-        try:
-            found = await books.violations(context.pool, await clock.shop_now(context.pool))
-        except Exception as error:
-            log.warning("books", problem=repr(error))
-        else:
-            metrics.books_violations.clear()
-            for one in found:
-                metrics.books_violations.labels(one.kind).inc()
-            if found:
-                log.error("books", violations=len(found), first=found[0].kind, noun=found[0].noun, id=found[0].id)
-        await asyncio.sleep(max(BOOKS_EVERY, 100 * (monotonic() - began)))

@@ -88,6 +88,15 @@ class Settings(BaseSettings):
     )
     seed: str = Field("", description="With a stepped clock: makes who is held out repeatable.")
     metrics_token: SecretStr = Field(SecretStr(""), description="Bearer token that /metrics asks for. Empty: none.")
+    alarm_after: timedelta = Field(
+        timedelta(minutes=10),
+        description="Dead man's switch: how long carts may be due with nothing going out before it is an alarm.",
+    )
+    ping_url: SecretStr = Field(
+        SecretStr(""),
+        description="Address that is asked (GET) each minute while all is well, so that a watch such as healthchecks "
+        "raises the alarm when we fall silent. Empty: none.",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="auto: console on a terminal, else json."
     )
@@ -98,7 +107,9 @@ class Settings(BaseSettings):
     keep_hits: timedelta = Field(timedelta(days=30), description="How long raw hits are kept.")
     keep_content: timedelta = Field(timedelta(days=90), description="How long the text of a sent message is kept.")
 
-    @field_validator("poll_every", "smtp_to_dot", "smtp_from_dot", "drain", "keep_hits", "keep_content", mode="before")
+    @field_validator(
+        "poll_every", "smtp_to_dot", "smtp_from_dot", "alarm_after", "drain", "keep_hits", "keep_content", mode="before"
+    )
     @classmethod
     def _span(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -132,6 +143,13 @@ class Settings(BaseSettings):
         if value and not value.startswith(("https://", "http://")):
             raise ValueError("must begin with https://")
         return value.rstrip("/")
+
+    @field_validator("ping_url")
+    @classmethod
+    def _ping(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and not value.get_secret_value().startswith(("https://", "http://")):
+            raise ValueError("must begin with https://")
+        return value
 
     @classmethod
     def settings_customise_sources(

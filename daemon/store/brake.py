@@ -30,6 +30,8 @@ class Pause:
     reason: str
     since: datetime
     until: datetime | None
+    cause: str
+    """`operator`, or why tillbell itself put it on."""
 
 
 async def pause(

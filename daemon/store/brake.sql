@@ -13,7 +13,7 @@ WHERE shop_id = ANY(:shops::bigint[]) AND lifted_at IS NULL
 RETURNING id;
 
 -- name: pauses
-SELECT s.name AS shop, z.policy, z.step, z.channel, z.reason, z.since, z.until
+SELECT s.name AS shop, z.policy, z.step, z.channel, z.reason, z.since, z.until, z.cause
 FROM pause z JOIN shop s ON s.shop_id = z.shop_id
 WHERE z.lifted_at IS NULL AND (z.until IS NULL OR z.until > :now)
 ORDER BY s.name, z.id;

@@ -1,0 +1,61 @@
+-- name: behind
+-- How long the oldest thing of each kind of work has been due, unless it rests after a failure or somebody is at it.
+-- Every branch ends at the first rows of a partial index.
+SELECT s.shop_id, d.name, d.late FROM unnest(:shops::bigint[]) AS s (shop_id)
+CROSS JOIN LATERAL (
+    SELECT w.name, :now - w.due_at AS late FROM work w
+    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'sweep') AND (w.holder IS NULL OR w.lease_until_real < clock_timestamp())
+    UNION ALL (SELECT 'inbox', :now - i.received_at FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting'
+        ORDER BY i.id LIMIT 1)
+    UNION ALL SELECT 'enrol', :now - min(c.look_at) FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at <= :now
+    UNION ALL (SELECT 'react', clock_timestamp() - e.recorded_at FROM event e
+        WHERE e.shop_id = s.shop_id AND e.handled_at IS NULL ORDER BY e.recorded_at LIMIT 1)
+    UNION ALL SELECT 'decide', :now - min(r.wake_at) FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at <= :now
+    UNION ALL SELECT 'prepare', :now - min(m.not_before) FROM message m
+        WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now
+    UNION ALL SELECT 'deliver', max(t.late) FROM unnest(:channels::text[]) AS n (channel) CROSS JOIN LATERAL (
+        SELECT least(:now - m.not_before, clock_timestamp() - m.retry_real) AS late FROM message m
+        WHERE m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
+            AND m.not_before <= :now ORDER BY m.not_before LIMIT 1000) AS t
+) AS d
+WHERE d.late > interval '0' AND NOT EXISTS (
+    SELECT FROM work r WHERE r.shop_id = s.shop_id AND r.name = d.name AND r.rest_until_real > clock_timestamp())
+ORDER BY s.shop_id, d.late DESC;
+
+-- name: waiting
+-- Messages that have been due since before `late`, at most 1,000 of each channel: those never tried, those tried in vain.
+SELECT s.shop_id, n.channel, count(*) FILTER (WHERE t.state = 'prepared') AS untried,
+    count(*) FILTER (WHERE t.state = 'retry_wait') AS in_vain
+FROM unnest(:shops::bigint[]) AS s (shop_id)
+CROSS JOIN unnest(:channels::text[]) AS n (channel)
+CROSS JOIN LATERAL (
+    SELECT m.state FROM message m
+    WHERE m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :late
+    ORDER BY m.not_before LIMIT 1000
+) AS t
+GROUP BY s.shop_id, n.channel ORDER BY s.shop_id, n.channel;
+
+-- name: accepted_within$
+-- Whether a relay has taken anything of this shop lately.
+SELECT EXISTS (
+    SELECT FROM attempt WHERE shop_id = :shop_id AND started_real > (SELECT clock_timestamp() - :span::interval - interval '15 min')
+        AND outcome = 'accepted' AND closed_real > (SELECT clock_timestamp() - :span::interval));
+
+-- name: leases_overdue
+-- Claims that nobody has given up or called unknown, 60 s after their lease: the sweep does not run.
+SELECT s.shop_id, o.messages FROM unnest(:shops::bigint[]) AS s (shop_id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS messages FROM message m WHERE m.shop_id = s.shop_id AND m.state = 'sending'
+        AND m.lease_until_real < (SELECT clock_timestamp() - interval '60 seconds')
+) AS o
+WHERE o.messages > 0 ORDER BY s.shop_id;
+
+-- name: beats
+-- The processes that were here within a day, oldest first. One that ended in order is not among them.
+SELECT process, kind, journal_lines, clock_timestamp() - beat_real AS silent_for, clock_timestamp() - since_real AS up_for
+FROM heartbeat WHERE beat_real > clock_timestamp() - interval '1 day' ORDER BY since_real, process;
+
+-- name: problems
+-- Works that have failed several times in a row.
+SELECT s.name AS shop, w.name, w.failures, w.problem FROM work w JOIN shop s ON s.shop_id = w.shop_id
+WHERE w.shop_id = ANY(:shops::bigint[]) AND w.failures >= :least AND w.problem IS NOT NULL ORDER BY s.name, w.name;

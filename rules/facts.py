@@ -87,7 +87,7 @@ class Taken:
     at: datetime
     """Shop time of its latest change of state."""
     reactions: frozenset[str] = frozenset()
-    """Of opened, clicked, replied: certain ones."""
+    """Of opened, clicked, replied, complained, bounced (because the address is dead): certain ones."""
     maybe: frozenset[str] = frozenset()
     """Of opened, clicked: hits that are classed machine or unknown."""
 

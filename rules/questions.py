@@ -39,10 +39,16 @@ class Bar:
 
 
 def ended(policy: Policy, facts: Facts) -> Bar | None:
-    """A fact that ends the recovery."""
-    if facts.ended_by and policy.stops_at(facts.ended_by):
-        return Bar(facts.ended_by, ENDINGS.get(facts.ended_by, f"ended by {facts.ended_by}"))
+    """A fact that ends the recovery: one about the cart, or what came back of one of its messages."""
+    met = {word for one in facts.taken for word in one.reactions}
+    for fact in (facts.ended_by, *(word for word in ANSWERS if word in met)):
+        if fact and policy.stops_at(fact):
+            return Bar(fact, ENDINGS.get(fact, f"ended by {fact}"))
     return None
+
+
+ANSWERS = ("complained", "replied", "bounced")
+"""Reactions that end a recovery, the gravest first."""
 
 
 ENDINGS = {

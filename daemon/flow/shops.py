@@ -13,7 +13,7 @@ from daemon.store.database import Connection, again
 
 log = structlog.get_logger()
 
-WORKS = ("poll", "sweep", "inbox", "enrol", "react", "decide", "prepare", "deliver")
+WORKS = ("poll", "sweep", "inbox", "enrol", "react", "post", "decide", "prepare", "deliver")
 
 
 async def open_shops(context: Context) -> None:

@@ -8,7 +8,8 @@ SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.p
     ARRAY(
         SELECT ROW(m.step, m.channel, m.state, coalesce(m.ended_at, m.accepted_at, m.sending_at, m.planned_at),
             ARRAY(SELECT DISTINCT e.kind FROM event e WHERE e.shop_id = m.shop_id AND e.message_id = m.id
-                AND e.kind IN ('opened', 'clicked', 'replied') AND (e.class = 'human' OR e.kind = 'replied')),
+                AND (e.kind IN ('opened', 'clicked') AND e.class = 'human' OR e.kind IN ('replied', 'complained')
+                    OR e.kind = 'bounced' AND e.detail ->> 'severity' = 'hard')),
             ARRAY(SELECT DISTINCT e.kind FROM event e WHERE e.shop_id = m.shop_id AND e.message_id = m.id
                 AND e.kind IN ('opened', 'clicked') AND e.class IS DISTINCT FROM 'human'))
         FROM message m WHERE m.shop_id = r.shop_id AND m.recovery_id = r.id ORDER BY m.id) AS taken,

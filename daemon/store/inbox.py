@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, cast
 
 from daemon.store.database import Connection, Pool
 from daemon.store.sql import load
@@ -52,6 +53,72 @@ async def waiting(db: Connection | Pool, shop_id: int, limit: int) -> list[Waiti
 async def shops_waiting(db: Connection | Pool) -> list[int]:
     """The shops that have something waiting."""
     return [row["shop_id"] for row in await sql.shops_waiting(db)]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What came of a mail. `unread`: a person is to see it."""
+
+    state: Literal["done", "refused"]
+    text: str
+    message_id: int | None = None
+    unread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A mail that a person wrote to us; `received_at` is shop time."""
+
+    id: int
+    message_id: int | None
+    body: bytes
+    received_at: datetime
+    person_id: int | None
+
+
+async def mails_waiting(db: Connection | Pool, shop_id: int, limit: int) -> list[Waiting]:
+    """The oldest mails that had no effect yet, at most `limit`."""
+    return [Waiting(**row) for row in await sql.mails_waiting(db, shop_id=shop_id, most=limit)]
+
+
+async def still_waiting(db: Connection, shop_id: int, ids: Sequence[int]) -> set[int]:
+    """Of these: those that are ours to work off until the transaction ends."""
+    return {row["id"] for row in await sql.still_waiting(db, shop_id=shop_id, ids=sorted(ids))}
+
+
+async def close_mails(db: Connection, shop_id: int, effects: Mapping[int, Effect], now: datetime) -> None:
+    """Worked off: by id what came of each."""
+    rows = sorted(effects.items())
+    await sql.close_mails(
+        db,
+        shop_id=shop_id,
+        ids=[number for number, _ in rows],
+        states=[effect.state for _, effect in rows],
+        effects=[effect.text for _, effect in rows],
+        messages=[effect.message_id for _, effect in rows],
+        unreads=[effect.unread for _, effect in rows],
+        now=now,
+    )
+
+
+async def unread(db: Connection | Pool, shop_id: int, after: int = 0, most: int = 100) -> list[Reply]:
+    """Replies that nobody has read, behind the id `after`."""
+    return [Reply(**row) for row in await sql.unread(db, shop_id=shop_id, after=after, most=most)]
+
+
+async def reply(db: Connection | Pool, shop_id: int, number: int) -> Reply | None:
+    """One of them, read or not."""
+    row = await sql.reply(db, shop_id=shop_id, id=number)
+    return row and Reply(**row)
+
+
+async def count_unread(db: Connection | Pool, shop_id: int) -> int:
+    return cast(int, await sql.count_unread(db, shop_id=shop_id))
+
+
+async def has_read(db: Connection | Pool, shop_id: int, ids: Sequence[int]) -> list[int]:
+    """Those that were unread until now."""
+    return [row["id"] for row in await sql.has_read(db, shop_id=shop_id, ids=sorted(ids))]
 
 
 async def done(db: Connection | Pool, shop_id: int, effects: Mapping[int, tuple[str, str]], now: datetime) -> int:

@@ -10,10 +10,10 @@ ORDER BY n.shop_id, n.source, n.delivery_id
 ON CONFLICT (shop_id, source, delivery_id) DO NOTHING;
 
 -- name: waiting
--- What has had no effect yet, oldest first.
+-- What was pushed and has had no effect yet, oldest first.
 SELECT id, source, delivery_id, body, received_at
 FROM inbox
-WHERE shop_id = :shop_id AND state = 'waiting'
+WHERE shop_id = :shop_id AND state = 'waiting' AND source <> 'mail'
 ORDER BY id
 LIMIT :most;
 
@@ -29,3 +29,53 @@ UPDATE inbox SET state = n.state, effect = n.effect, done_at = :now
 FROM unnest(:ids::bigint[], :states::text[], :effects::text[]) AS n (id, state, effect)
 WHERE inbox.shop_id = :shop_id AND inbox.id = n.id AND inbox.state = 'waiting'
 RETURNING inbox.id;
+
+-- name: mails_waiting
+-- Mails that have had no effect yet, oldest first.
+SELECT id, source, delivery_id, body, received_at
+FROM inbox
+WHERE shop_id = :shop_id AND state = 'waiting' AND source = 'mail'
+ORDER BY id
+LIMIT :most;
+
+-- name: still_waiting
+-- Those of them that nobody has worked off meanwhile. The caller holds the persons' locks.
+SELECT id FROM inbox WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND state = 'waiting'
+ORDER BY id FOR NO KEY UPDATE;
+
+-- name: close_mails!
+-- Each with what came of it, the message that it speaks of, and whether a person is to read it.
+UPDATE inbox SET state = n.state, effect = n.effect, done_at = :now, message_id = n.message_id, unread = n.unread
+FROM unnest(:ids::bigint[], :states::text[], :effects::text[], :messages::bigint[], :unreads::boolean[])
+    AS n (id, state, effect, message_id, unread)
+WHERE inbox.shop_id = :shop_id AND inbox.id = n.id AND inbox.state = 'waiting';
+
+-- name: unread
+-- Replies that no person has read yet, oldest first.
+SELECT i.id, i.message_id, i.body, i.received_at, m.person_id FROM inbox i
+LEFT JOIN message m ON m.shop_id = i.shop_id AND m.id = i.message_id
+WHERE i.shop_id = :shop_id AND i.unread AND i.id > :after ORDER BY i.id LIMIT :most;
+
+-- name: reply^
+-- One mail that a person wrote, read or not.
+SELECT i.id, i.message_id, i.body, i.received_at, m.person_id FROM inbox i
+LEFT JOIN message m ON m.shop_id = i.shop_id AND m.id = i.message_id
+WHERE i.shop_id = :shop_id AND i.id = :id AND i.source = 'mail' AND i.state = 'done';
+
+-- name: count_unread$
+SELECT count(*) FROM inbox WHERE shop_id = :shop_id AND unread;
+
+-- name: has_read
+-- Somebody has read these and seen to them.
+UPDATE inbox SET unread = false WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND unread RETURNING id;
+
+-- name: forget_mails
+-- What came by mail is kept as long as raw hits are; that it came, and what came of it, stays. Unread replies stay whole.
+WITH old AS (
+    SELECT id FROM inbox WHERE shop_id = :shop_id AND id > :after AND source = 'mail' AND done_at < :until
+    ORDER BY id LIMIT :most
+), done AS (
+    UPDATE inbox i SET body = '' FROM old WHERE i.shop_id = :shop_id AND i.id = old.id AND NOT i.unread AND i.body <> ''
+    RETURNING i.id
+)
+SELECT max(old.id) AS reached, count(*) AS seen, (SELECT count(*) FROM done) AS forgotten FROM old;

@@ -43,10 +43,12 @@ SELECT pg_advisory_xact_lock(hashtextextended('tillbell keep', :shop_id));
 SELECT s.shop_id, d.name FROM unnest(:shops::bigint[]) AS s (shop_id)
 CROSS JOIN LATERAL (
     SELECT w.name FROM work w
-    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'sweep') AND w.due_at <= :now
+    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'mailbox', 'sweep') AND w.due_at <= :now
         AND (w.holder IS NULL OR w.lease_until_real < clock_timestamp())
     UNION ALL SELECT 'inbox' WHERE EXISTS (
-        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting')
+        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source <> 'mail')
+    UNION ALL SELECT 'post' WHERE EXISTS (
+        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source = 'mail')
     UNION ALL SELECT 'enrol' WHERE EXISTS (
         SELECT FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at <= :now)
     UNION ALL SELECT 'react' WHERE EXISTS (

@@ -18,7 +18,8 @@ Network = IPv4Network | IPv6Network
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = structlog.get_logger()
-BODY = 256 * 1024
+BODY = 16 * 1024
+"""Bytes of a form; the hooks read their bodies by themselves."""
 BODY_PATIENCE = 15.0
 """Seconds that a request with a body may take."""
 READ_PATIENCE = 3.0

@@ -11,13 +11,12 @@ from aiohttp import web
 from daemon.context import Context
 from daemon.errors import ConfigurationError
 from daemon.web.app import private_app, public_app
+from daemon.web.doors import Doors, Site
 from daemon.web.edge import SILENT
 from daemon.web.state import STATE
 
 log = structlog.get_logger()
 BACKLOG = 1024
-KEEP_ALIVE = 75.0
-"""Seconds that an idle connection stays open."""
 
 
 @dataclass(slots=True)
@@ -64,12 +63,11 @@ async def _listen(app: web.Application, context: Context, setting: str) -> tuple
         app,
         access_log=None,
         logger=SILENT,
-        keepalive_timeout=KEEP_ALIVE,
         shutdown_timeout=context.settings.drain.total_seconds(),
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, backlog=BACKLOG).start()
+        await Site(runner, host, port, backlog=BACKLOG, doors=Doors()).start()
     except OSError as error:
         await runner.cleanup()
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)

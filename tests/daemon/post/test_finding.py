@@ -1,15 +1,14 @@
 """What a mail is to us, told of thirty reports and a reply, and of anything that may come in their place."""
 
 import time
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.post import finding, letter, mime
+from tests.reports import NAMES, report
 
-SAMPLES = Path(__file__).parent / "samples"
 VERP = "b+aeaqaaaaaeaaaaaaaauq"
 TABLE = {
     "postfix-unknown-user": ("failed", "5.1.1", "hard"),
@@ -44,7 +43,6 @@ TABLE = {
     "huge": ("failed", "5.1.1", "hard"),
     "reply": ("replied", "", ""),
 }
-HUGE = ("x" * 76 + "\n") * (10 * 1024 * 1024 // 77)
 JUNK = [
     b"", b"\n", b"\r\n\r\n", b":", b"\x00" * 5000, b"Subject: =?utf-8?B?////?=\n\n",
     b"Content-Type: multipart/report; boundary=x\n\n--x\nContent-Type: message/delivery-status\n\n\n\n--x--",
@@ -62,15 +60,11 @@ JUNK = [
 
 
 def sample(name: str) -> bytes:
-    text = (SAMPLES / f"{name}.eml").read_text("utf-8")
-    for word, value in {"VERP": f"{VERP}@bounces.shop.example", "MESSAGE_ID": "t.1.5.aa@shop.example",
-                        "FORGED": "b+aaaa@bounces.shop.example", "HUGE": HUGE}.items():  # fmt: skip
-        text = text.replace(f"{{{word}}}", value)
-    return text.replace("\n", "\r\n").encode()
+    return report(name, f"{VERP}@bounces.shop.example", "t.1.5.aa@shop.example")
 
 
 def test_every_sample_is_in_the_table():
-    assert {path.stem for path in SAMPLES.glob("*.eml")} == set(TABLE)
+    assert set(NAMES) == set(TABLE)
 
 
 @pytest.mark.parametrize("name", TABLE)

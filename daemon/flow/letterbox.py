@@ -1,0 +1,102 @@
+"""Where the post comes in: whose a mail is, and keeping it raw before anybody is told that we have it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+
+from daemon import tokens
+from daemon.context import Context
+from daemon.mail.headers import Errand, message_id
+from daemon.post import finding
+from daemon.post.finding import Finding
+from daemon.store import inbox
+from daemon.store.inbox import Delivery
+
+SOURCE = "mail"
+PATIENCE = 5.0
+"""Seconds for the database to keep one."""
+OURS = re.compile(r"t\.(\d{1,10})\.(\d{1,15})\.[0-9a-f]{12}@([a-z0-9.-]{1,255})")
+ROLES = frozenset({"fbl", "abuse", "postmaster"})
+"""Local parts of a bounce domain that complaints are sent to (RFC 2142 and what providers ask for)."""
+FIELD = re.compile(rb"^message-id[ \t]*:(.{1,1000})$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The message that a mail speaks of, by our own signature."""
+
+    shop_id: int
+    message_id: int
+
+
+def whose(context: Context, found: Finding) -> About | None:
+    """By the address that it came to or names (VERP), or by the id of the mail that it answers or returns."""
+    for address in (*found.recipients, *found.senders):
+        if token := signed(context, address):
+            return About(token.shop_id, token.message_id)
+    return next((about for text in found.ids if (about := named(context, text))), None)
+
+
+def signed(context: Context, address: str) -> tokens.Token | None:
+    """What we signed into an envelope sender; None for any other address."""
+    local = address.rpartition("@")[0]
+    if local[:2].lower() != "b+":
+        return None
+    token = tokens.read_local_part(context.secrets, local[2:])
+    return token if token is not None and token.purpose == "bounce" else None
+
+
+def named(context: Context, text: str) -> About | None:
+    """A Message-ID that only this installation can have made: its mark is keyed with the pepper."""
+    match = OURS.fullmatch(text.lower())
+    if match is None:
+        return None
+    shop_id, number = int(match[1]), int(match[2])
+    made = message_id(Errand(shop_id, number, "", "", "", "", ""), match[3], context.pepper)
+    return About(shop_id, number) if made == text.lower() else None
+
+
+def shop_of(context: Context, address: str) -> int | None:
+    """Whose post this address takes; None: nobody's here, and a mail to it is refused."""
+    token = signed(context, address)
+    if token is not None:
+        return token.shop_id if token.shop_id in context.shop_ids.values() else None
+    local, _, domain = address.casefold().rpartition("@")
+    for name, shop in context.keeper.book.shops.items():
+        if shop.sender is None or name not in context.shop_ids:
+            continue
+        readers = {shop.sender.address.casefold(), (shop.sender.reply_to or "").casefold()}
+        of_domain = domain == (shop.sender.bounce_domain or "").casefold() and local in ROLES
+        if address.casefold() in readers or of_domain:
+            return context.shop_ids[name]
+    return None
+
+
+def with_envelope(sender: str, recipient: str, octets: bytes) -> bytes:
+    """As a server that delivers finally writes it down (RFC 5321 section 4.4)."""
+    return f"Return-Path: <{sender}>\r\nDelivered-To: {recipient}\r\n".encode("utf-8", "replace") + octets
+
+
+async def keep(context: Context, shop_id: int, raw: bytes) -> About | None:
+    """Into the inbox of the shop that it is about, else of `shop_id`. Returns after the commit; raises what the
+    database raises, and then nobody may be told that we have it. The same mail again changes nothing."""
+    found = await asyncio.to_thread(finding.read, raw)
+    about = whose(context, found)
+    if about is not None and about.shop_id not in context.shop_ids.values():
+        about = None
+    to = about.shop_id if about else shop_id
+    async with asyncio.timeout(PATIENCE):
+        await inbox.keep(context.pool, [Delivery(to, SOURCE, delivery_id(raw, about), raw)])
+    context.ring("post", to)
+    return about
+
+
+def delivery_id(raw: bytes, about: About | None) -> str:
+    """The same for one mail, however often and by whichever way it comes."""
+    head, _, body = raw[: 256 * 1024].replace(b"\r\n", b"\n").partition(b"\n\n")
+    match = FIELD.search(head)
+    mark = match[1].strip() if match else body
+    return sha256(f"{about.shop_id}.{about.message_id} ".encode() + mark if about else mark).hexdigest()

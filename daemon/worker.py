@@ -11,7 +11,7 @@ import structlog
 from asyncpg import InterfaceError, PostgresError
 
 from daemon.context import Context
-from daemon.flow import decide, deliver, enrol, ingest, prepare, stop, track
+from daemon.flow import decide, deliver, enrol, ingest, post, prepare, stop, track
 from daemon.shops.base import ShopUnavailable
 from daemon.store import clock, work
 from daemon.store.database import Unanswered, is_transient
@@ -46,6 +46,7 @@ FLOW = {
     "prepare": Work(prepare.planned_messages),  # 5 links, render
     "deliver": Work(deliver.due_messages, shared=True),  # 6 claim  7 send  8 record
     "react": Work(track.reactions),  # 9 what came back has its effect
+    "post": Work(post.work_off),  # 9 and so has what came by mail
     "sweep": Work(stop.sweep, once=True),  # 10 close what is over, find what was lost
 }
 

@@ -29,7 +29,8 @@ from channels.base import (
     Unclear,
     Withheld,
 )
-from channels.compose import BadContent, compose
+from channels.compose import BadContent
+from channels.letter import Draft, draft
 from channels.line import Host, Line, open_line
 from channels.pool import Pool
 from channels.replies import Reply, said
@@ -111,8 +112,8 @@ class Email(Channel):
         await self.pool.close()
 
     async def send(self, message: Message, may_leave: MayLeave) -> Receipt:
-        """Asks `may_leave` with a connection in hand, and again before the body and the dot if 50 ms have passed; in any
-        case before the body where the relay does not offer PIPELINING."""
+        """Asks `may_leave` with a connection in hand, and again before the body and the dot if 50 ms have passed; in
+        any case before the body where the relay does not offer PIPELINING."""
         start = asyncio.get_running_loop().time()
         letter = self.letter(message)
 
@@ -140,7 +141,7 @@ class Email(Channel):
             ours("reply", mail.reply_to)
         try:
             to = one(message.address)
-            return Letter(sender, to, compose(mail, to, self.now()))
+            return Letter(sender, to, draft(mail, to, self.now()))
         except BadAddress as error:
             raise Refused(str(error), code="address") from None
         except BadContent as error:
@@ -216,28 +217,31 @@ class Trip:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A composed mail with its two envelope addresses."""
+    """A drafted mail with its two envelope addresses."""
 
     sender: Address
     to: Address
-    octets: bytes
+    draft: Draft
 
 
 def fitted(letter: Letter, line: Line, mail: Mail, config: Config) -> Envelope:
     """The letter with the parameters that this relay understands. Raises `Refused` when it cannot carry it."""
     if letter.to.needs_smtputf8 and not line.offers("smtputf8"):
         raise Refused("the address needs SMTPUTF8, which the relay does not offer", code="smtputf8")
-    if 0 < line.size_limit < len(letter.octets):
+    octets = letter.draft.octets(eight_bit=line.eight_bit)
+    if 0 < line.size_limit < len(octets):
         raise Refused("the mail is bigger than the relay allows", code="size")
-    size = (f"SIZE={len(letter.octets)}",) if line.sizes else ()
+    size = (f"SIZE={len(octets)}",) if line.sizes else ()
+    body = () if not line.eight_bit or octets.isascii() else ("BODY=8BITMIME",)
     reports = config.dsn != "never" and line.reports
     envid = ("RET=HDRS", f"ENVID={xtext(mail.message_id)[:100]}") if reports else ()
     return Envelope(
         sender=str(letter.sender),
         recipient=str(letter.to),
-        octets=letter.octets,
+        octets=octets,
+        sound=True,
         needs_smtputf8=letter.to.needs_smtputf8,
-        mail_parameters=size + envid,
+        mail_parameters=size + body + envid,
         rcpt_parameters=(NOTIFY[config.dsn],) if reports else (),
     )
 

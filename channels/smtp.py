@@ -7,6 +7,7 @@ the last dot is still on its way; any other one gets them one by one. Either way
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ GRACE = 0.05
 """Seconds that a refusal after the dot is looked at: a relay that hangs up within them, on what it has not read, did
 not answer the dot."""
 
+AT_ONCE = 64 * 1024
+"""Octets that an idle connection takes in one go, or nearly; of a larger mail the dot waits until the rest has left."""
+
+DOT = b".\r\n"
+
 Gate = Callable[[], Awaitable[bool]]
 
 LONE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -40,6 +46,8 @@ class Envelope:
     sender: str
     recipient: str
     octets: bytes
+    sound: bool = False
+    """Known to have no other line ends, and one at the end."""
     needs_smtputf8: bool = False
     mail_parameters: tuple[str, ...] = ()
     rcpt_parameters: tuple[str, ...] = ()
@@ -78,8 +86,7 @@ async def transact(
     with classed(line, one, envelope.recipient):
         async with asyncio.timeout_at(until):
             await (one.at_once() if line.pipelines else one.by_turns())
-            await one.upload()
-        asked = one.dot()
+            asked = await one.upload()
         if on_dot is not None:
             on_dot()
         answer = await one.answered(asked, patience)
@@ -146,23 +153,48 @@ class Transaction:
                 return  # that it was refused is known
             self.line.broken = False
 
-    async def upload(self) -> None:
-        """The body without its dot. A gate that shuts now costs the connection, as there is no other way back."""
+    async def upload(self) -> Group:
+        """The body and its dot. A gate that shuts now costs the connection, as there is no other way back."""
         await self.fresh()
-        self.in_turn()
-        self.wire.write(stuffed(self.envelope.octets))
-        if self.wire.paused:
+        octets = stuffed(self.envelope.octets, sound=self.envelope.sound)
+        if len(octets) <= AT_ONCE:
+            asked = self.write(octets + DOT, 1)
+            await self.gone_in_time()
+        else:
+            self.write(octets, 0)
             await self.wire.flushed()
             await self.fresh()
-            self.in_turn()
+            asked = self.write(DOT, 1)
+        self.over_the_dot()
+        return asked
 
-    def dot(self) -> Group:
+    def write(self, octets: bytes, wanted: int) -> Group:
+        """Unless the relay answers what it was not asked, with an envelope in its hands: it has a mind of its own."""
+        if self.wire.out_of_turn:
+            raise Unclear("final dot: an answer before it was asked for, so the mail may have been taken", code="early")
+        return self.wire.write(octets, wanted)
+
+    async def gone_in_time(self) -> None:
+        """While something waits for the system to take it, the gate is asked on and on; when it shuts, or answers too
+        late, what is left is thrown away."""
+        try:
+            while self.wire.paused:
+                half_way = self.looked_at + FRESH / 2
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(half_way):
+                        await self.wire.flushed()
+                if self.wire.paused:
+                    async with asyncio.timeout_at(self.looked_at + FRESH):
+                        await self.look()
+        except BaseException:
+            self.line.abort()
+            raise
+
+    def over_the_dot(self) -> None:
         """From here on the mail may have been taken."""
-        asked = self.wire.write(b".\r\n", 1)
         self.phase, self.dotted = "dot", True
         self.line.pending, self.line.soiled, self.line.broken = True, False, False
         points.reached("dot_written")
-        return asked
 
     async def answered(self, asked: Group, patience: float) -> Reply:
         """The answer to the dot, whatever it is."""
@@ -186,11 +218,6 @@ class Transaction:
         asked_at = self.wire.loop.time()
         await ask(self.gate)
         self.looked_at = asked_at
-
-    def in_turn(self) -> None:
-        """A relay that answers what it was not asked, with an envelope in its hands, has a mind of its own."""
-        if self.wire.out_of_turn:
-            raise Unclear("final dot: an answer before it was asked for, so the mail may have been taken", code="early")
 
 
 async def believed(one: Transaction, answer: Reply) -> Reply:
@@ -222,11 +249,12 @@ async def ask(gate: Gate) -> None:
         raise Withheld("it may not leave any more")
 
 
-def stuffed(octets: bytes) -> bytes:
+def stuffed(octets: bytes, *, sound: bool = False) -> bytes:
     """CRLF lines only, dots at a line's start doubled (RFC 5321 section 4.5.2), CRLF at the end."""
-    if not octets.count(b"\r\n") == octets.count(b"\n") == octets.count(b"\r"):
-        octets = LONE.sub(b"\r\n", octets)
-    if not octets.endswith(b"\r\n"):
-        octets += b"\r\n"
+    if not sound:
+        if not octets.count(b"\r\n") == octets.count(b"\n") == octets.count(b"\r"):
+            octets = LONE.sub(b"\r\n", octets)
+        if not octets.endswith(b"\r\n"):
+            octets += b"\r\n"
     octets = octets.replace(b"\r\n.", b"\r\n..")
     return b"." + octets if octets.startswith(b".") else octets

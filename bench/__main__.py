@@ -19,9 +19,12 @@ from bench.place import Place, machine, open_place
 GOALS = {
     "P1": "p01_mail",
     "P6": "p06_pixel",
+    "P7": "p07_webhooks",
     "P8": "p08_carts",
     "P9": "p09_enrolment",
     "P10": "p10_claim",
+    "P11": "p11_growth",
+    "P12": "p12_lateness",
 }
 
 

@@ -7,57 +7,27 @@ picture. Medians over interleaved rounds, and how many answered hits were missin
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import re
 import shutil
-import signal
-import statistics
-import subprocess
-import sys
-from contextlib import asynccontextmanager
-from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-import asyncpg
-import psutil
-import uvloop
 from aiohttp import web
 
-from bench.measured import Measured, Row, rate
-from bench.place import Place, cpu_of
+from bench.measured import Measured, Row
+from bench.place import Place
+from bench.traffic import CONNECTIONS, Run, answer, load, main, on, serving, under_load
 from daemon.context import Context
 from daemon.hits import Hit
 from daemon.store import events
 from daemon.store.events import Link
 from daemon.web.app import public_app
-from daemon.web.edge import SILENT
 from daemon.web.links import PIXEL, PIXEL_HEADERS
 from daemon.web.state import STATE
 from tests.letters import make_context, write_letter
 
+MODULE = "bench.p06_pixel"
 MODES = ("group", "insert", "nothing")
 LETTERS = 200
-CONNECTIONS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What wrk saw of one mode: hits a second, 99th percentile in ms, CPU µs a hit, ours and PostgreSQL's."""
-
-    rate: float
-    p99: float
-    answered: int
-    cpu: float = 0.0
-    database_cpu: float = 0.0
-
-    @classmethod
-    def median(cls, runs: list[Run]) -> Run:
-        middle = (statistics.median(column) for column in zip(*map(astuple, runs), strict=True))
-        return cls(*middle)
-
-    def __str__(self) -> str:
-        return f"{rate(self.rate)}, p99 {self.p99:.0f} ms, {self.cpu:.0f} + {self.database_cpu:.0f} µs CPU"
 
 
 async def measure(place: Place, seconds: int = 3, rounds: int = 3) -> Measured:
@@ -72,12 +42,9 @@ async def measure(place: Place, seconds: int = 3, rounds: int = 3) -> Measured:
     runs: dict[str, list[Run]] = {mode: [] for mode in MODES}
     for _ in range(rounds):
         for mode in MODES:
-            async with serving(mode, url, folder) as (port, process):
-                watched = psutil.Process(process.pid), place.postgres()
-                before = [cpu_of(one) for one in watched]
-                run = await load(wrk, port, script, seconds)
-                used = [(cpu_of(one) - start) / run.answered * 1e6 for one, start in zip(watched, before, strict=True)]
-                runs[mode].append(replace(run, cpu=used[0], database_cpu=used[1]))
+            await on(url, "TRUNCATE event")
+            async with serving(MODULE, mode, url, folder) as server:
+                runs[mode].append(await under_load(place, wrk, server, script, seconds))
     lost = sum([await lost_at_kill(wrk, url, folder, script) for _ in range(rounds)])
     return told({mode: Run.median(each) for mode, each in runs.items()}, lost, rounds)
 
@@ -112,65 +79,22 @@ async def seeded(url: str, folder: Path) -> Path:
     return script
 
 
-@asynccontextmanager
-async def serving(mode: str, url: str, folder: Path):
-    """A web process on an emptied event table: its port and the process."""
-    await on(url, "TRUNCATE event")
-    command = [sys.executable, "-m", "bench.p06_pixel", mode, url, str(folder)]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    try:
-        yield int(await process.stdout.readline()), process
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await process.wait()
-
-
-async def load(wrk: str, port: int, script: Path, seconds: int) -> Run:
-    """What wrk saw."""
-    command = [wrk, "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", script, f"http://127.0.0.1:{port}/"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
-    text = (await process.communicate())[0].decode()
-    value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", text).groups()
-    if refused := re.search(r"Non-2xx or 3xx responses: (\d+)", text):
-        raise SystemExit(f"{refused[1]} requests were refused")
-    return Run(
-        rate=float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]),
-        answered=int(re.search(r"(\d+) requests in", text)[1]),
-        p99=float(value) * {"us": 0.001, "ms": 1, "s": 1000}[unit],
-    )
-
-
 async def lost_at_kill(wrk: str, url: str, folder: Path, script: Path) -> int:
     """Answered hits that are nowhere after the process was killed amid traffic."""
-    async with serving("group", url, folder) as (port, process):
+    await on(url, "TRUNCATE event")
+    async with serving(MODULE, "group", url, folder) as (port, process):
         asyncio.get_running_loop().call_later(1.5, process.kill)
         run = await load(wrk, port, script, 3)
     return max(0, run.answered - await on(url, "SELECT count(*) FROM event"))
 
 
-async def on(url: str, query: str) -> int:
-    connection = await asyncpg.connect(url)
-    try:
-        return await connection.fetchval(query)
-    finally:
-        await connection.close()
-
-
 async def serve(mode: str, url: str, folder: Path) -> None:
-    """One web process in this mode until SIGTERM; prints its port."""
+    """One web process in this mode."""
     context = await make_context(url, folder)
     app = bare() if mode == "nothing" else public_app(context)
     if mode == "insert":
         app[STATE].desk.record = one_by_one(context)
-    runner = web.AppRunner(app, access_log=None, logger=SILENT)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, backlog=1024).start()
-    print(runner.addresses[0][1], flush=True)
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await stop.wait()
-    await runner.cleanup()
+    await answer(app)
     await context.pool.close()
 
 
@@ -191,15 +115,5 @@ def one_by_one(context: Context):
     return record
 
 
-def main() -> None:
-    """The web process of one mode."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("mode", choices=MODES)
-    parser.add_argument("url")
-    parser.add_argument("folder", type=Path)
-    told = parser.parse_args()
-    uvloop.run(serve(told.mode, told.url, told.folder))
-
-
 if __name__ == "__main__":
-    main()
+    main(serve, MODES)

@@ -16,8 +16,6 @@ post = Counter("tillbell_post", "Mails that came in, by what they were.", ["kind
 unknown_tokens = Counter("tillbell_unknown_tokens", "Links that nobody signed.", registry=REGISTRY)
 heads_late = Counter("tillbell_heads_late", "Connections cut: the head of a request did not arrive.", registry=REGISTRY)
 connections_refused = Counter("tillbell_connections_refused", "Connections cut: all places taken.", registry=REGISTRY)
-heads_late = Counter("tillbell_heads_late", "Connections cut: the head of a request did not arrive.", registry=REGISTRY)
-connections_refused = Counter("tillbell_connections_refused", "Connections cut: all places taken.", registry=REGISTRY)
 batch_size = Histogram(
     "tillbell_batch_items",
     "Items written together.",

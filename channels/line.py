@@ -126,11 +126,13 @@ class Line:
             self.abort()
 
     def abort(self) -> None:
-        """Let go at once: what the operating system has not got yet is thrown away."""
+        """Let go at once."""
         self.broken = True
+        if self.wire is not None:
+            self.wire.let_go()
+            return
         transport = cast("asyncio.WriteTransport | None", self.client.transport)
-        if self.wire is None:
-            self.client.close()
+        self.client.close()
         if transport is not None:
             transport.abort()
 

@@ -24,8 +24,8 @@ FRESH = 0.05
 """Seconds for which an answer of the gate holds, counted from the question; an older one is asked for again."""
 
 GRACE = 0.05
-"""Seconds that a refusal after the dot is looked at: a relay that hangs up within them, on what it has not read, did
-not answer the dot."""
+"""Seconds for which a refusal after the dot has to stand: a relay that hangs up within them may have refused in the
+middle of the mail, and nobody can tell what became of the rest."""
 
 AT_ONCE = 64 * 1024
 """Octets that an idle connection takes in one go, or nearly; of a larger mail the dot waits until the rest has left."""
@@ -226,7 +226,7 @@ async def believed(one: Transaction, answer: Reply) -> Reply:
         one.line.broken = True
         raise Unclear("final dot: an answer that is none, so the mail may have been taken", code=answer.number)
     if answer.permanent and await hung_up(one.wire):
-        raise Unclear("final dot: refused, but the mail was not read to its end", code=answer.number)
+        raise Unclear("final dot: refused by a relay that hung up, perhaps before it had read it", code=answer.number)
     if not answer.good:
         raise refusal("dot", answer, one.envelope.recipient)
     return answer
@@ -234,9 +234,9 @@ async def believed(one: Transaction, answer: Reply) -> Reply:
 
 async def hung_up(wire: Wire) -> bool:
     try:
-        return await wire.reset_within(GRACE)
+        return await wire.hung_up_within(GRACE)
     except asyncio.CancelledError:
-        return wire.reset  # stopped: what is known by now counts
+        return wire.hung_up  # stopped: what is known by now counts
 
 
 async def ask(gate: Gate) -> None:

@@ -48,9 +48,9 @@ class Wire(asyncio.Protocol):
         self.half = b""
         self.earlier: list[bytes] = []
         """The lines so far of a reply of several."""
-        self.paused = self.ended = self.lost = self.turned_away = self.out_of_turn = False
-        self.reset = False
-        """The other side threw away what it had not read."""
+        self.paused = self.ended = self.lost = self.turned_away = self.out_of_turn = self.ours = False
+        self.hung_up = False
+        """The connection was ended from the other side."""
         self.stir: asyncio.Future[None] | None = None
         """Done when what was written has gone, or the connection has."""
         self.gone: asyncio.Future[None] = self.loop.create_future()
@@ -89,10 +89,15 @@ class Wire(asyncio.Protocol):
         if self.lost:
             raise Lost("closed while writing")
 
-    async def reset_within(self, seconds: float) -> bool:
-        """Whether the other side throws the connection away so soon."""
+    async def hung_up_within(self, seconds: float) -> bool:
+        """Whether the other side ends the connection so soon."""
         await asyncio.wait((self.gone,), timeout=seconds)
-        return self.reset
+        return self.hung_up
+
+    def let_go(self) -> None:
+        """End it from our side: what the operating system has not got yet is thrown away."""
+        self.ours = True
+        self.transport.abort()
 
     # What follows is called by the loop.
 
@@ -150,12 +155,13 @@ class Wire(asyncio.Protocol):
         self.wake_writer()
 
     def eof_received(self) -> bool:
+        self.hung_up = True
         self.end()
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.lost = True
-        self.reset = isinstance(exc, OSError)
+        self.hung_up = self.hung_up or not self.ours
         self.end()
         self.wake_writer()
         if not self.gone.done():

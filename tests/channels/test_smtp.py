@@ -91,7 +91,7 @@ async def test_dots_and_line_ends_arrive_as_written(make_relay, make_email, make
     relay = await make_relay()
     await attempt(make_email(relay.port), make_message(), always)
     [mail] = relay.mails
-    assert b"\r\n..\r\n...zwei Punkte\r\n" in mail
+    assert b"\r\n=2E\r\n...zwei Punkte\r\n" in mail
     assert mail.count(b"\r\n") == mail.count(b"\n") == mail.count(b"\r")
 
 
@@ -206,7 +206,7 @@ async def test_stopping_a_whole_hand_over_reports_everybody(make_relay, make_ema
         pytest.param("DSN", {"dsn": "failure", "notify": " NOTIFY=FAILURE"}, id="of failures"),
         pytest.param("DSN", {"dsn": "always", "notify": " NOTIFY=SUCCESS,FAILURE"}, id="of both"),
         pytest.param("DSN", {"dsn": "never", "notify": ""}, id="not wanted"),
-        pytest.param("8BITMIME", {"dsn": "always", "notify": ""}, id="not offered"),
+        pytest.param("HELP", {"dsn": "always", "notify": ""}, id="not offered"),
     ],
 )
 async def test_delivery_reports(make_relay, make_email, make_message, offers, wish):

@@ -1,49 +1,57 @@
-"""What an operator types. Exit codes: 0 fine, 1 findings, 2 usage, 75 try again, 78 configuration."""
+"""What an operator types. Exit codes: 0 fine, 1 findings, 2 usage, 75 try again, 78 configuration.
+
+A command's module is imported when it is called: `--version` and `--help` need none of them.
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 
-from asyncpg import InvalidAuthorizationSpecificationError, InvalidCatalogNameError, PostgresError
-from asyncpg.exceptions import ClientConfigurationError
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
-from rich.console import Console
 
-from daemon.cli import act, demo, figures, look, person, rules, serve, suppress
-from daemon.cli.exits import CONFIGURATION, TRY_AGAIN, USAGE
-from daemon.errors import ConfigurationError, TemporaryError
-from daemon.house import own_version
-from daemon.store.database import is_transient
+from daemon.cli.exits import USAGE
 
-REFUSED = (InvalidCatalogNameError, InvalidAuthorizationSpecificationError, ClientConfigurationError)
-"""The database is there, and not for us as the settings stand."""
+COMMANDS = {
+    "demo:demo": "See it work, with nothing but Python: real tillbell, make-believe shop. Nothing leaves this machine.",
+    "serve:run": "Run the daemon until SIGTERM or Ctrl-C: web, worker and bell in one process, or one part of them.",
+    "serve:migrate": "Bring the database to the schema of this version. Any number may do so at once.",
+    "serve:dump": "Write the whole database to FILE, for another major version of PostgreSQL or another machine.",
+    "serve:load": "Read FILE, written by `tillbell dump`, into an empty database.",
+    "serve:check": "Check settings, rules, templates, shops and channels, as far as they can be checked "
+    "without sending anything.",
+    "serve:settings": "Print every setting, its value and what it does. Secrets are masked.",
+    "look:why": "The whole story of a cart, a person or a message: every message and every silence, with "
+    "rule and facts.",
+    "figures:report": "Carts, recoveries by end, messages by state, and the holdout beside the treated. "
+    "Rehearsals stand apart.",
+    "figures:books": "The books: rows that contradict each other (exit 1 if there are any), and the sums beside "
+    "what a relay counts.",
+    "act:pause": "Stop sending, everywhere, from the next claim on. It is a row in the database and outlives restarts.",
+    "act:resume": "Lift pauses: those that name exactly this policy, step or channel, or all of them.",
+    "look:status": "What runs, what is paused, what rests, when each shop was last heard of. Exit 1 if "
+    "anything is amiss.",
+    "act:send_test": "Send one sample mail through the real relay to ADDRESS, marked as a rehearsal, and print "
+    "the relay's answer.",
+    "suppress:app": "Addresses that are not written to. They are kept as keyed hashes.",
+    "person:app": "What is held about somebody: show it, hand it out, erase it.",
+    "rules:app": "Check, show and try the rule files.",
+}
+"""Where each command is, with the first sentence of its docstring."""
 
 app = App(
     name="tillbell",
     help="Wins back abandoned shopping carts: by e-mail first, provably once, and silent once the customer buys.",
-    version=own_version,
+    version=lambda: version("tillbell"),
     help_format="rst",
     exit_on_error=False,
     print_error=False,
 )
-app.command(demo.demo)
-app.command(serve.run)
-app.command(serve.migrate)
-app.command(serve.dump)
-app.command(serve.load)
-app.command(serve.check)
-app.command(serve.settings)
-app.command(look.why)
-app.command(figures.report)
-app.command(figures.books)
-app.command(act.pause)
-app.command(act.resume)
-app.command(look.status)
-app.command(act.send_test)
-app.command(suppress.app)
-app.command(person.app)
-app.command(rules.app)
+for place, sentence in COMMANDS.items():
+    module, _, attribute = place.partition(":")
+    name = (module if attribute == "app" else attribute).replace("_", "-")
+    app.command(f"daemon.cli.{module}:{attribute}", name=name, help=sentence)
 app.register_install_completion_command()
 
 
@@ -52,23 +60,22 @@ def main() -> None:
     try:
         code = app()
     except CycloptsError as error:
-        _say(str(error))
+        say(str(error))
         sys.exit(USAGE)
-    except ConfigurationError as error:
-        _say(str(error))
-        sys.exit(CONFIGURATION)
-    except REFUSED as error:
-        _say(f"TILLBELL_DATABASE_URL: {error}")
-        sys.exit(CONFIGURATION)
-    except (TemporaryError, ConnectionError, TimeoutError, PostgresError) as error:
-        if isinstance(error, PostgresError) and not is_transient(error):
-            raise
-        _say(f"{error or type(error).__name__}; try again later")
-        sys.exit(TRY_AGAIN)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        from daemon.cli.exits import ending  # noqa: PLC0415
+
+        said = ending(error)
+        if said is None:
+            raise
+        say(said[1])
+        sys.exit(said[0])
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
     Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -121,7 +121,7 @@ class _Loading:
             self._mistakes += error.mistakes
             return {}, Node(Place(SHOPS_FILE, 1, 1), {})
         reading = shops_from(tree)
-        self._mistakes += reading.mistakes
+        self._mistakes += self._heard_of(reading.mistakes)
         return reading.shops, tree
 
     def _policies(self) -> dict[str, Reading]:
@@ -196,8 +196,15 @@ class _Loading:
             word = tree.words()["shops"].node.words()[name]
             at = word.node.words().get("connection", word)
             found = from_validation(error, at.node, connector.config_model)
-            self._mistakes += [mistake for mistake in found if mistake.place.path not in self._unread]
+            self._mistakes += self._heard_of(found)
             return None
+
+    def _heard_of(self, mistakes: Iterable[Mistake]) -> Iterator[Mistake]:
+        """Without those about a value that could not be had, or about what it is a part of."""
+        for mistake in mistakes:
+            path = mistake.place.path
+            if not any(gap == path or gap.startswith((f"{path}.", f"{path}[")) for gap in self._unread):
+                yield mistake
 
     def _across(
         self, policy: Policy, tree: Node, shops: Mapping[str, ShopWords], configs: Mapping[str, ShopConfig]

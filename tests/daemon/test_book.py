@@ -96,6 +96,12 @@ def test_secrets_come_from_the_environment_and_from_files(folder):
             id="a secret that is not there",
         ),
         pytest.param(
+            SHOPS + "    zone: ${WHERE}\n",
+            "extends: default\n",
+            ["shops.yaml:6:11 shops.main.zone: the environment has no WHERE"],
+            id="a variable that is not there is no wrong time zone as well",
+        ),
+        pytest.param(
             SHOPS.replace('"${TOKEN}"', "{file: nowhere}"),
             "extends: default\n",
             [

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from channels.base import Message, Outcome
 from daemon.context import Context, address_hmac
 from daemon.flow import decide, deliver, enrol, ingest, keep, optout, persons, prepare
 from daemon.flow.keep import Look
 from daemon.hits import Hit
+from daemon.house import house
 from daemon.settings import Settings
 from daemon.shops.base import CartSnapshot, ConsentHint, Customer, Line, OrderSnapshot
 from daemon.store import books, brake, clock, messages, recoveries, suppressions, work
@@ -64,14 +69,25 @@ class Claimed:
     grounded: bool
 
 
-def settings(folder: Path, database: str) -> Settings:
+def settings(folder: Path, database: str, policy: str = POLICY) -> Settings:
     rules = folder / "rules"
     rules.mkdir(exist_ok=True)
     (rules / "shops.yaml").write_text(SHOPS)
-    (rules / "main.yaml").write_text(POLICY)
+    (rules / "main.yaml").write_text(policy)
     words = {"database_url": database, "data_dir": str(folder / "data"), "rules_dir": str(rules), "clock": "stepped"}
     words |= {"smtp_host": "127.0.0.1", "smtp_tls": "none", "secret": "s" * 40, "pepper": "p" * 40}
     return Settings(**words, public_base_url="https://t.shop.example")  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def quiet_house(chosen: Settings, database: str) -> AsyncIterator[Context]:
+    """Thousands of moments write no log."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        async with house(chosen, database) as context:
+            yield context
+    finally:
+        structlog.reset_defaults()
 
 
 class World:
@@ -92,7 +108,7 @@ class World:
                 ";".join(f"DELETE FROM {table} WHERE shop_id = {self.shop_id}" for table in (*self.tables, "shop"))
             )
         self.shop_id = await self.context.pool.fetchval(
-            "INSERT INTO shop (name, mode, live_since, added_at) VALUES ('of this example', 'live', $1, $1) "
+            "INSERT INTO shop (name, mode, live_since, added_at) VALUES (gen_random_uuid()::text, 'live', $1, $1) "
             "RETURNING shop_id",
             now,
         )
@@ -186,6 +202,10 @@ class World:
             )
             for row in rows
         ]  # fmt: skip
+
+    async def due(self) -> list[str]:
+        """The works that the bell would ring for at this moment."""
+        return [name for name, _ in await work.due(self.context.pool, [self.shop_id], self.now)]
 
     async def still_wanted(self, one: Claimed) -> bool:
         return bool(await messages.still_wanted(self.context.pool, self.shop_id, [(one.message, one.fence)]))

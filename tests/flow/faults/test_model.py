@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, Phase, seed
 from hypothesis import settings as Words
 from hypothesis import strategies as st
@@ -18,12 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from daemon.clock import monotonic
 from daemon.flow import deliver
-from daemon.house import house
 from daemon.store import messages
 from rules import questions
 from rules.facts import Go
 from tests.flow.faults.life import Life
-from tests.flow.faults.small_world import World, settings
+from tests.flow.faults.small_world import World, quiet_house, settings
 
 LONGEST = 360.0
 """Seconds in which a new hundred may begin."""
@@ -96,21 +92,11 @@ class PlannerAndSender(RuleBasedStateMachine):
         self.life.the_books_are_clean()
 
 
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Thousands of examples write no log."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        yield
-    finally:
-        structlog.reset_defaults()
-
-
 def play(database: str, folder: Path, machine: type[PlannerAndSender], examples: int, steps: int, **how: Any) -> None:
     """One run of Hypothesis over a database that belongs to this test alone."""
-    with quietly(), asyncio.Runner() as runner:
+    with asyncio.Runner() as runner:
         loop, stack = runner.get_loop(), AsyncExitStack()
-        context = loop.run_until_complete(stack.enter_async_context(house(settings(folder, database), database)))
+        context = loop.run_until_complete(stack.enter_async_context(quiet_house(settings(folder, database), database)))
         words = Words(**{**QUICK, **how}, max_examples=examples, stateful_step_count=steps)
         try:
             machine.loop, machine.world = loop, World(context)

@@ -20,7 +20,7 @@ from typing import Any
 MESSAGE_ID = re.compile(rb"^message-id:\s*<([^>]+)>", re.IGNORECASE | re.MULTILINE)
 POLITE = {
     **{"delay": 0.0, "delay_at_mail": 0.0, "delay_at_greeting": 0.0, "faults": 0.0, "slow": 0.3, "hold": False},
-    **{"greeting": "220 relay ready", "login": "", "at_rcpt": {}, "at_dot": {}},
+    **{"greeting": "220 relay ready", "pipelining": False, "login": "", "at_rcpt": {}, "at_dot": {}},
 }
 """`login`: the answer to AUTH, offered only then. `at_rcpt` and `at_dot`: answers by recipient, `*` for all others."""
 FAULTS = ("busy at RCPT", "busy after the dot", "taken and dropped", "dropped and not taken", "slow")
@@ -107,13 +107,15 @@ class Guest:
             match word.upper():
                 case "EHLO" | "HELO":
                     self.name = rest
-                    await self.say("250-relay\r\n250 AUTH PLAIN" if words["login"] else "250 relay")
+                    await self.offers()
                 case "AUTH":
                     await self.say(words["login"])
                 case "MAIL":
                     await self.begins()
                 case "RCPT":
                     await self.names(rest)
+                case "DATA" if not self.address:
+                    await self.say("554 5.5.1 nobody to send it to")
                 case "DATA":
                     await self.say("354 go on")
                     if not await self.takes(await self.reader.readuntil(b"\r\n.\r\n")):
@@ -124,6 +126,13 @@ class Guest:
                 case _:
                     self.ends()
                     await self.say("250 ok")
+
+    async def offers(self) -> None:
+        words = self.relay.words
+        lines = ["relay", *["PIPELINING"] * words["pipelining"], *["AUTH PLAIN"] * bool(words["login"])]
+        for line in lines[:-1]:
+            await self.say(f"250-{line}")
+        await self.say(f"250 {lines[-1]}")
 
     async def begins(self) -> None:
         # It has come since the last beat: a relay that had to wait for its turn must not make others late.
@@ -141,8 +150,10 @@ class Guest:
     async def names(self, rest: str) -> None:
         self.address = rest.partition("<")[2].partition(">")[0]
         self.relay.begun[self.place] = (self.address, self.relay.begun[self.place][1])
-        said = self.agreed("at_rcpt")
-        await self.say("450 4.2.1 busy" if self.fault == "busy at RCPT" else said or "250 ok")
+        refusal = "450 4.2.1 busy" if self.fault == "busy at RCPT" else self.agreed("at_rcpt")
+        if refusal:
+            self.address = ""
+        await self.say(refusal or "250 ok")
 
     def agreed(self, place: str) -> str:
         """What was agreed for this recipient."""

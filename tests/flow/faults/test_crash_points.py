@@ -20,6 +20,10 @@ DUE = """UPDATE message SET not_before = $2
     WHERE id IN (SELECT id FROM message WHERE state = 'prepared' ORDER BY id LIMIT $1)"""
 ALL_DUE = "UPDATE message SET not_before = $1, retry_real = NULL WHERE state IN ('prepared', 'retry_wait')"
 WAITING = "SELECT count(*) FROM message WHERE state IN ('planned', 'prepared', 'retry_wait', 'sending')"
+KINDS = [
+    pytest.param("live", {"pipelining": True}, id="live, envelope after envelope"),
+    pytest.param("rehearsal", {}, id="rehearsal, word for word"),
+]
 BETWEEN = ("after_claim_commit", "before_connect", "dot_written", "outcome_known", "recording")
 """Between the claim's commit and the record's: only here may a kill leave what nobody knows."""
 
@@ -104,7 +108,6 @@ async def killed_at_every_point(stage, rounds):
     """`rounds` are (due, nth) for each point; then an honest worker brings the rest home."""
     total = 2 * len(POINTS) * sum(due for due, _ in rounds)
     await stage.prepared(total)
-    await stage.relay.ask(delay=0.02)
     kills = Kills(stage)
     for point in POINTS:
         for due, nth in rounds:
@@ -128,19 +131,21 @@ async def killed_at_every_point(stage, rounds):
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("mode", ["live", "rehearsal"])
+@pytest.mark.parametrize(("mode", "relay"), KINDS)
 @pytest.mark.parametrize("channel", channels.discover())
-async def test_a_kill_at_any_point_sends_nothing_twice_and_loses_nothing(make_stage, channel, mode):
+async def test_a_kill_at_any_point_sends_nothing_twice_and_loses_nothing(make_stage, channel, mode, relay):
     stage = await make_stage(mode, channel, smtp_connections=str(CONNECTIONS))
+    await stage.relay.ask(delay=0.02, **relay)
     await killed_at_every_point(stage, [(1, 1), (2 * CONNECTIONS + 2, 2)])
 
 
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("mode", ["live", "rehearsal"])
+@pytest.mark.parametrize(("mode", "relay"), KINDS)
 @pytest.mark.parametrize("channel", channels.discover())
-async def test_twenty_five_kills_at_each_point(make_stage, channel, mode):
+async def test_twenty_five_kills_at_each_point(make_stage, channel, mode, relay):
     chance = random.Random(5)
     stage = await make_stage(mode, channel, smtp_connections=str(CONNECTIONS))
+    await stage.relay.ask(delay=0.02, **relay)
     many = [(chance.randint(3, 12), chance.randint(1, 2)) for _ in range(20)]
     await killed_at_every_point(stage, [(1, 1)] * 5 + many)

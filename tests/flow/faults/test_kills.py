@@ -41,7 +41,7 @@ async def test_killed_workers_send_nothing_twice(make_stage):
     messages, least = 3000, 15
     stage = await make_stage(smtp_connections=str(CONNECTIONS), smtp_to_dot="3s", smtp_from_dot="5s")
     await stage.prepared(messages)
-    await stage.relay.ask(delay=0.05, faults=0.1)
+    await stage.relay.ask(delay=0.05, faults=0.1, pipelining=True)
     await kills(stage, least)
 
     async def all_tried():

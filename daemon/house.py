@@ -148,6 +148,7 @@ def open_channels(settings: Settings) -> dict[str, Channel]:
                 connections=settings.smtp_connections,
                 to_dot=settings.smtp_to_dot,
                 from_dot=settings.smtp_from_dot,
+                dsn=settings.smtp_dsn,
             )
         )
     return opened

@@ -15,7 +15,7 @@ from watchfiles import awatch
 from daemon.bell import Bell, answer_rings
 from daemon.context import Context
 from daemon.doctor.pulse import Pulse
-from daemon.flow import deliver
+from daemon.flow import deliver, letterbox
 from daemon.house import house, own_version, servers_of, take_rules
 from daemon.settings import Settings
 from daemon.store import shops
@@ -49,6 +49,7 @@ async def running(context: Context, redis_url: str, only: Part = "all") -> Async
     if runner is not None:
         context.idle = lambda: not runner.running and not any(one.under_way for one in context.deliveries.values())
     served = await serve(context, public=only != "worker")
+    listener = await letterbox.listen(context) if only != "worker" else None
     context.reasons.append(lambda: (f"rules: {mistake}" for mistake in context.keeper.mistakes))
     pulse = Pulse(context)
     context.reasons.append(pulse.sentences)
@@ -66,6 +67,8 @@ async def running(context: Context, redis_url: str, only: Part = "all") -> Async
         except TimeoutError:
             log.warning("stopping", drained="no", note="what is still open ends as unknown")
         await _stop(tasks)
+        if listener is not None:
+            await listener.close()
         await served.close()
         await bell.close()
         await shops.leave(context.pool, context.process)

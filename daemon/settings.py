@@ -81,6 +81,16 @@ class Settings(BaseSettings):
         description="How long the relay may take to answer the final dot (RFC 5321 asks for ten minutes); a mail "
         "without an answer is never sent again by itself.",
     )
+    smtp_dsn: Literal["never", "failure", "always"] = Field(
+        "failure",
+        description="Delivery reports that are asked of a relay that gives them (RFC 3461). always: also of what "
+        "arrived, which settles mails whose fate is unknown and doubles what comes back.",
+    )
+    lmtp_listen: str = Field(
+        "",
+        description="Host and port where reports and replies are taken from a mail server (LMTP or SMTP, without a "
+        "log-in: for this machine or a closed network), such as 127.0.0.1:2424. Empty: nowhere.",
+    )
     clock: Literal["real", "stepped"] = Field(
         "real",
         description="stepped: shop time stands still and is moved by POST /clock on the private listener; only for "

@@ -7,13 +7,19 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 
+import structlog
+
 from daemon import tokens
 from daemon.context import Context
+from daemon.errors import ConfigurationError
 from daemon.mail.headers import Errand, message_id
 from daemon.post import finding
 from daemon.post.finding import Finding
+from daemon.post.listener import Listener
 from daemon.store import inbox
 from daemon.store.inbox import Delivery
+
+log = structlog.get_logger()
 
 SOURCE = "mail"
 PATIENCE = 5.0
@@ -73,6 +79,32 @@ def shop_of(context: Context, address: str) -> int | None:
         if address.casefold() in readers or of_domain:
             return context.shop_ids[name]
     return None
+
+
+async def listen(context: Context) -> Listener | None:
+    """Where a mail server brings reports and replies; None where the settings name no place. Raises
+    ConfigurationError when it is taken or is none."""
+    place = context.settings.lmtp_listen
+    if not place:
+        return None
+    host, _, port = place.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"TILLBELL_LMTP_LISTEN: {place!r} is not host:port, such as 127.0.0.1:2424")
+
+    async def take(sender: str, recipient: str, octets: bytes) -> None:
+        shop_id = shop_of(context, recipient)
+        assert shop_id is not None  # asked before, when the recipient was named
+        await keep(context, shop_id, with_envelope(sender, recipient, octets))
+
+    listener = Listener(lambda address: shop_of(context, address) is not None, take)
+    try:
+        number = await listener.start(host.strip("[]") or None, int(port))
+    except OSError as error:
+        raise ConfigurationError(
+            f"TILLBELL_LMTP_LISTEN: {place} cannot be listened on: {error.strerror or error}"
+        ) from error
+    log.info("listening", post=number)
+    return listener
 
 
 def with_envelope(sender: str, recipient: str, octets: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import smtplib
 from typing import Any
 
 import pytest
@@ -9,10 +11,9 @@ import pytest
 from daemon.flow import letterbox
 from daemon.store import inbox
 from tests.flow.conftest import SHOPS
-from tests.reports import report_on
+from tests.reports import report_on, verp
 
 WITH_BOUNCES = SHOPS.replace("      imprint:", "      bounce_domain: bounces.shop.example\n      imprint:")
-ALL = ["accepted", "accepted", "accepted"]
 
 
 class Post:
@@ -106,3 +107,43 @@ async def test_a_report_of_delivery_proves_an_unknown(post):
     row = (await post.town.fetch("SELECT reason, accepted_at >= sending_at AS ok FROM message"))[0]
     assert (row["reason"], row["ok"]) == ("proven by a report: delivered", True)
     await post.town.books_are_clean()
+
+
+async def test_a_mail_server_brings_a_bounce_by_lmtp(make_town, make_buyer, unused_tcp_port):
+    post = Post(await make_town(WITH_BOUNCES, lmtp_listen=f"127.0.0.1:{unused_tcp_port}"), make_buyer)
+    message = await post.mail_to("ada")
+    context, town = post.town.context, post.town
+    raw = report_on(context, "postfix-unknown-user", town.shop_id, message)
+
+    def deliver() -> dict[str, tuple[int, bytes]]:
+        with smtplib.LMTP("127.0.0.1", unused_tcp_port) as client:
+            to = [
+                verp(context, town.shop_id, message).upper(),
+                "b+nonsense@bounces.shop.example",
+                "x@elsewhere.example",
+            ]
+            return client.sendmail("", to, raw)
+
+    refused = await asyncio.to_thread(deliver)
+    assert {code for code, _ in refused.values()} == {550}
+    assert len(refused) == 2
+    await town.settles()
+    assert await post.states() == ["bounced"]
+    await asyncio.to_thread(deliver)
+    await town.settles()
+    assert await post.events() == ["bounced"]
+
+
+async def test_a_reply_to_the_shop_comes_by_lmtp(make_town, make_buyer, unused_tcp_port):
+    post = Post(await make_town(WITH_BOUNCES, lmtp_listen=f"127.0.0.1:{unused_tcp_port}"), make_buyer)
+    message = await post.mail_to("ada")
+    raw = report_on(post.town.context, "reply", post.town.shop_id, message)
+
+    def deliver() -> None:
+        with smtplib.SMTP("127.0.0.1", unused_tcp_port) as client:
+            client.sendmail("ada@example.org", ["Laden@shop.example"], raw)
+
+    await asyncio.to_thread(deliver)
+    await post.town.settles()
+    assert await post.town.ends() == {"replied": 1}
+    assert await inbox.count_unread(post.town.context.pool, post.town.shop_id) == 1

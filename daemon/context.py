@@ -40,6 +40,8 @@ class Context:
     templates: Mapping[str, Template] = field(default_factory=dict)
     deliveries: dict[tuple[int, str], Any] = field(default_factory=dict)
     """What is being sent, by shop and channel; kept by daemon.flow.deliver."""
+    paces: dict[str, Any] = field(default_factory=dict)
+    """What this process may send of each channel's rate; kept by daemon.flow.pace."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     chance: Callable[[str], float] = field(default=lambda _: SystemRandom().random())
     """The number in [0, 1) that a person draws at birth; the argument says who, for a repeatable demo."""

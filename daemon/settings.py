@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pytimeparse.timeparse import timeparse as parse_span
 
 from daemon.errors import ConfigurationError
+from daemon.rates import DomainRate, Rate, read_domain_rates, read_rate
 
 PREFIX = "TILLBELL_"
 SCHEMES = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
@@ -69,6 +70,19 @@ class Settings(BaseSettings):
     smtp_username: str = Field("", description="User name at the relay. Empty: no log-in.")
     smtp_password: SecretStr = Field(SecretStr(""), description="Password at the relay.")
     smtp_connections: int = Field(10, ge=1, le=200, description="Connections to the relay, per worker.")
+    smtp_rate: Rate | None = Field(
+        None,
+        description="What the relay allows, such as 500/s, 90/m or 1000/h: never exceeded in any second, by all "
+        "workers of all shops together. Empty: no limit.",
+    )
+    smtp_per_day: int = Field(
+        0, ge=0, le=10**9, description="Most mails within any 24 hours, over all shops. 0: no limit."
+    )
+    smtp_domain_rates: tuple[DomainRate, ...] = Field(
+        (),
+        description="Rates of single providers of mailboxes, separated by commas, such as "
+        "gmail.com+googlemail.com=20/s,*=5/s; domains joined by + count together, * is each other domain by itself.",
+    )
     smtp_helo: str = Field("", description="Name said in EHLO. Empty: this host's.")
     smtp_ca_file: Path | None = Field(None, description="Certificates to trust for the relay. Empty: the system's.")
     smtp_to_dot: timedelta = Field(
@@ -133,6 +147,16 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("smtp_rate", mode="before")
+    @classmethod
+    def _rate(cls, value: object) -> object:
+        return (read_rate(value) if value.strip() else None) if isinstance(value, str) else value
+
+    @field_validator("smtp_domain_rates", mode="before")
+    @classmethod
+    def _domain_rates(cls, value: object) -> object:
+        return read_domain_rates(value) if isinstance(value, str) else value
 
     @field_validator("database_url", "redis_url")
     @classmethod

@@ -6,11 +6,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
-from typing import Annotated, Any, Literal
+from math import log
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, field_validator
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, field_validator, model_validator
 
 from rules import hours
 from rules.mistakes import from_validation
@@ -73,6 +74,28 @@ Currency = Annotated[str, _matching(r"[A-Z]{3}", 'not a currency; write it like 
 Colour = Annotated[str, _matching(r"#[0-9a-fA-F]{6}", 'not a colour; write it like "#1f6f54"')]
 
 
+class WarmUp(Words):
+    """For a sender domain that is new: few mails at first, more each day, until providers know it."""
+
+    first_day: int = Field(
+        ge=1, description="Most mails to customers on the first day, which begins with the first one."
+    )
+    grows: float = Field(1.5, ge=1.1, le=4, description="So many times as many may go on each further day.")
+    until: int = Field(ge=1, description="Once a day would allow as many as this, nothing is held back any more.")
+
+    @model_validator(mode="after")
+    def _upwards(self) -> Self:
+        if self.until <= self.first_day:
+            raise ValueError("until must be more than first_day, else nothing is held back")
+        return self
+
+    def limit(self, day: int) -> int | None:
+        """How many on that day, the first being 1; None: as many as there are."""
+        if (day - 1) * log(self.grows) >= log(self.until / self.first_day):
+            return None
+        return int(self.first_day * self.grows ** (day - 1))
+
+
 class Sender(Words):
     """Whose name stands under the mails."""
 
@@ -86,6 +109,9 @@ class Sender(Words):
     )
     bounce_domain: Host | None = Field(
         None, description="Host of the addresses that undeliverable mails come back to; the sender's by default."
+    )
+    warm_up: WarmUp | None = Field(
+        None, description="How a new sender domain begins: `{first_day: 50, grows: 1.5, until: 20000}`."
     )
 
     @field_validator("name")

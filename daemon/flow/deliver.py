@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -16,7 +17,8 @@ from daemon import metrics
 from daemon.batcher import Batcher
 from daemon.clock import monotonic
 from daemon.context import Context
-from daemon.flow import mails, policies, regain, shop_orders
+from daemon.flow import allowances, mails, policies, regain, shop_orders
+from daemon.flow.pace import Pace, pace_of
 from daemon.mail import MailError
 from daemon.store import clock, decisions, facts, messages, shops
 from daemon.store.database import Connection, Unanswered, again, is_transient
@@ -57,10 +59,21 @@ class Delivery:
     under_way: set[asyncio.Task[None]]
     queued: set[int] = field(default_factory=set)
     """Fences of what was handed over and has no connection yet."""
+    pace: Pace | None = None
+    """What the relay's rate leaves to this process."""
+    places: dict[int, float] = field(default_factory=dict)
+    """When a claimed message's place in its provider's line comes (machine time), by its id."""
 
     async def may_leave(self, message: Message) -> bool:
         """The last look, right before the first byte and before the last: many ask, one query answers."""
         self.queued.discard(message.fence)
+        first = self.pace is not None and await self.pace.take(message.fence)
+        wanted = await self._looks(message)
+        if self.pace is not None and first and not wanted:
+            self.pace.spare(message.fence)
+        return wanted
+
+    async def _looks(self, message: Message) -> bool:
         for _ in range(LOOKS):
             if self.context.stopping.is_set():
                 return False
@@ -73,6 +86,8 @@ class Delivery:
         """Every outcome is recorded; a lost one would end as unknown by the reaper."""
         points.reached("outcome_known")
         self.queued.discard(message.fence)
+        if self.pace is not None:
+            self.pace.used(message.fence, accepted=outcome.state == "accepted")
         task = asyncio.create_task(self.record(message, outcome))
         self.under_way.add(task)
         task.add_done_callback(self.under_way.discard)
@@ -92,7 +107,8 @@ class Delivery:
 
     def room(self) -> int:
         """How many more may be claimed now."""
-        return min(MOST, 2 * self.channel.ready() - len(self.queued))
+        found = min(MOST, 2 * self.channel.ready() - len(self.queued))
+        return found if self.pace is None or found <= 0 else self.pace.room(self.shop_id, found)
 
 
 def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
@@ -111,6 +127,7 @@ def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
         return [None] * len(group)
 
     made = Delivery(context, shop_id, channel, Batcher("record", record), Batcher("recheck", recheck, group=200), set())
+    made.pace = pace_of(context, channel.name)
     context.deliveries[shop_id, channel.name] = made
     return made
 
@@ -154,6 +171,8 @@ async def claim(
     looked_for = await shop_orders.look(context, shop_id, channel, now, most)
     known = policies.shop_facts(context, shop_id, now)
     lease = context.channels[channel].longest() + MARGIN
+    plan = allowances.plan_of(context, shop_id, channel)
+    sender = delivery(context, shop_id, context.channels[channel])
 
     async def body(db: Connection) -> tuple[int, list[tuple[Claim, Case]]]:
         candidates = await messages.due_people(db, shop_id, channel, now, most, looked_for)
@@ -164,6 +183,8 @@ async def claim(
         spoken = await policies.of_shop(context, db, shop_id, {case.policy_hash for case in cases.values()})
         moves, notes = gate(waiting, cases, spoken, now)
         await decisions.note(db, shop_id, notes, now)
+        if plan is not None:
+            moves = await _within_allowances(db, sender, plan, moves, waiting, cases, now)
         claims = await messages.move(db, shop_id, moves, now, lease)
         points.reached("before_claim_commit")
         return len(waiting), [(one, cases[one.recovery_id]) for one in claims]
@@ -171,11 +192,36 @@ async def claim(
     try:
         found, claims = await again(context.pool, body)
     except Unanswered as lost:
-        found, claims = await _regained(delivery(context, shop_id, context.channels[channel]), lost)
+        found, claims = await _regained(sender, lost)
     points.reached("after_claim_commit")
     if found:
         log.info("claimed", shop=context.shop_name(shop_id), channel=channel, at_the_gate=found, messages=len(claims))
     return found, claims
+
+
+async def _within_allowances(
+    db: Connection,
+    sender: Delivery,
+    plan: allowances.Plan,
+    moves: Sequence[Move],
+    waiting: Sequence[AtGate],
+    cases: Mapping[int, Case],
+    now: datetime,
+) -> list[Move]:
+    """The moves that are left to do; those that do not fit rest, and `why` tells of it once."""
+    at_gate = {one.id: one for one in waiting}
+    addresses = {one.id: _address(sender, cases[one.recovery_id], rehearsal=one.rehearsal) for one in waiting}
+    left, waits = await allowances.within(db, sender.shop_id, sender.channel.name, plan, moves, addresses, at_gate, now)
+    sender.places.update({one: monotonic() + wait for one, wait in waits.items()})
+    rests = [(one, at_gate[one.id]) for one in left if one.verdict == "rest"]
+    notes = [_note(one, asked, cases[asked.recovery_id]) for one, asked in rests if one.reason != asked.reason]
+    await decisions.note(db, sender.shop_id, notes, now)
+    return left
+
+
+def _note(move: Move, one: AtGate, case: Case) -> Note:
+    verdict = "defer" if move.verdict in ("defer", "hold", "rest", "again") else "cancel"
+    return Note(one.recovery_id, verdict, one.step, move.reason, case.facts_no, case.policy_hash, move.until)
 
 
 async def _regained(sender: Delivery, lost: Unanswered) -> tuple[int, list[tuple[Claim, Case]]]:
@@ -212,10 +258,7 @@ def gate(
         if move.verdict == "go":
             gone.add(one.person_id)
         elif move.verdict != "hold" or move.reason != one.reason:  # the brake is told of once
-            verdict = "defer" if move.verdict in ("defer", "hold", "again") else "cancel"
-            notes.append(
-                Note(one.recovery_id, verdict, one.step, move.reason, case.facts_no, case.policy_hash, move.until)
-            )
+            notes.append(_note(move, one, case))
     return moves, notes
 
 
@@ -251,26 +294,43 @@ def _hand_over(sender: Delivery, claims: Sequence[tuple[Claim, Case]]) -> None:
     for one, case in claims:
         message, problem = _message(sender, one, case)
         sender.queued.add(one.fence)
+        place = sender.places.pop(one.id, None)
+        if sender.pace is not None:
+            sender.pace.expected.add(one.fence)
         if problem:
             sender.report(message, Outcome("failed", code="content", error=problem))
+        elif place is not None:
+            _start(sender, _at_its_place(sender, message, place))
         else:
             handed.append(message)
-    if not handed:
-        return
-    task = asyncio.create_task(sender.channel.hand_over(handed, sender.may_leave, sender.report))
+    if handed:
+        _start(sender, sender.channel.hand_over(handed, sender.may_leave, sender.report))
+
+
+async def _at_its_place(sender: Delivery, message: Message, place: float) -> None:
+    await asyncio.sleep(place - monotonic())
+    await sender.channel.hand_over([message], sender.may_leave, sender.report)
+
+
+def _start(sender: Delivery, work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
     sender.under_way.add(task)
     task.add_done_callback(sender.under_way.discard)
 
 
 def _message(sender: Delivery, one: Claim, case: Case) -> tuple[Message, str]:
     context, shop_id = sender.context, sender.shop_id
-    shop = context.keeper.book.shops[context.shop_name(shop_id)]
-    address = (shop.rehearsal_to or "") if one.rehearsal else case.facts.person.addresses.get("email", "")
+    address = _address(sender, case, rehearsal=one.rehearsal)
     try:
         mail = mails.composed(context, shop_id, one)
     except MailError as error:
         return Message(shop_id, one.id, one.fence, address, None), str(error)  # type: ignore[arg-type]  # never sent
     return Message(shop_id, one.id, one.fence, address, mail), "" if address else "no address"
+
+
+def _address(sender: Delivery, case: Case, *, rehearsal: bool) -> str:
+    shop = sender.context.keeper.book.shops[sender.context.shop_name(sender.shop_id)]
+    return (shop.rehearsal_to or "") if rehearsal else case.facts.person.addresses.get("email", "")
 
 
 async def write_outcomes(
@@ -287,6 +347,7 @@ async def write_outcomes(
     if faults:
         await messages.rest_channel(context.pool, shop_id, channel, faults[0].error)
         log.error("recorded", shop=name, channel=channel, rests="yes", because=faults[0].error)
+    await allowances.heed(context, channel, group)
     counts = Counter(one.state for one in closed)
     for state, number in counts.items():
         metrics.messages.labels(channel, state).inc(number)
@@ -304,3 +365,5 @@ async def drain(context: Context) -> None:
     for made in context.deliveries.values():
         await made.recorder.close()
         await made.rechecker.close()
+    for pace in context.paces.values():
+        await pace.close()

@@ -66,6 +66,9 @@ class AtGate:
     deferrals: int
     reason: str | None
     """Why it was held or put off last."""
+    rehearsal: bool
+    came_back: bool
+    """It has waited for a time of its own before."""
     of_another_mode: bool
     """A rehearsal's in a shop that is live, or the other way round."""
     paused: str | None
@@ -73,7 +76,8 @@ class AtGate:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """The gate's answer: go, defer, hold (as it is, for a while), again (prepare anew), cancelled or expired."""
+    """The gate's answer: go, defer, hold (as it is, for a while), rest (the same, in machine time), again (prepare
+    anew), cancelled or expired."""
 
     id: int
     verdict: str
@@ -83,6 +87,7 @@ class Move:
     evidence: str = ""
     consent_id: int | None = None
     not_after: datetime | None = None
+    rests_for: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +170,7 @@ async def move(db: Connection, shop_id: int, moves: Sequence[Move], now: datetim
         evidences=[one.evidence for one in moves],
         consents=[one.consent_id for one in moves],
         not_afters=[one.not_after for one in moves],
+        rests=[one.rests_for for one in moves],
     )
     return [Claim(**{name: row[name] for name in Claim.__slots__}) for row in rows]
 

@@ -30,13 +30,25 @@ WITH n AS MATERIALIZED (
 SELECT id FROM done ORDER BY id;
 
 -- name: due_people
--- Candidates for the gate and the lock on their persons, without waiting for anybody. One message per person.
-WITH t AS MATERIALIZED (
-    SELECT m.id, m.person_id, m.recovery_id FROM message m
-    WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
-        AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp())
-        AND (:among::bigint[] IS NULL OR m.id = ANY(:among))
+-- Candidates for the gate and the lock on their persons, without waiting for anybody. One message per person. Those who
+-- had to wait for a time of their own (a busy relay, an allowance) and those who are here for the first time take turns;
+-- whose time has not come is stepped over by nobody.
+WITH fresh AS (
+    SELECT m.id, m.person_id, m.recovery_id, m.not_before AS at FROM message m
+    WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait') AND m.retry_real IS NULL
+        AND m.not_before <= :now AND (:among::bigint[] IS NULL OR m.id = ANY(:among))
     ORDER BY m.not_before, m.id LIMIT :most
+), back AS (
+    SELECT m.id, m.person_id, m.recovery_id, m.retry_real AS at FROM message m
+    WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait')
+        AND m.retry_real <= (SELECT clock_timestamp()) AND m.not_before <= :now
+        AND (:among::bigint[] IS NULL OR m.id = ANY(:among))
+    ORDER BY m.retry_real, m.id LIMIT :most
+), t AS MATERIALIZED (
+    SELECT id, person_id, recovery_id FROM (
+        SELECT *, row_number() OVER (ORDER BY at, id) AS place, 1 AS door FROM fresh
+        UNION ALL SELECT *, row_number() OVER (ORDER BY at, id), 0 FROM back) AS queue
+    ORDER BY place, door LIMIT :most
 )
 SELECT t.id, t.recovery_id, p.id AS person_id
 FROM t JOIN person p ON p.shop_id = :shop_id AND p.id = t.person_id
@@ -46,7 +58,8 @@ FOR NO KEY UPDATE OF p SKIP LOCKED;
 -- name: at_the_gate
 -- A second statement, hence a new snapshot: whatever was committed while the locks were being taken is seen.
 SELECT m.id, m.recovery_id, m.person_id, m.step, m.channel, m.state, m.facts_no, m.policy_hash, m.not_after, m.prepared_at,
-    m.basis, m.basis_evidence, m.consent_id, m.deferrals, m.reason, m.rehearsal <> (s.mode = 'rehearsal') AS of_another_mode,
+    m.basis, m.basis_evidence, m.consent_id, m.deferrals, m.reason, m.rehearsal, m.retry_real IS NOT NULL AS came_back,
+    m.rehearsal <> (s.mode = 'rehearsal') AS of_another_mode,
     (SELECT z.reason FROM pause z WHERE z.shop_id = m.shop_id AND z.lifted_at IS NULL AND (z.until IS NULL OR z.until > :now)
         AND (z.policy IS NULL OR z.policy = r.policy_name) AND (z.step IS NULL OR z.step = m.step)
         AND (z.channel IS NULL OR z.channel = m.channel) ORDER BY z.id LIMIT 1) AS paused
@@ -58,11 +71,12 @@ FOR NO KEY UPDATE OF m SKIP LOCKED;
 
 -- name: move
 -- What the gate said, for all of them at once: claimed with fence, lease and attempt, put off, held, sent back, or ended.
--- A held one stays as it is for a while: that the brake is on is no doing of its own.
+-- A held one stays as it is for a while: that the brake is on is no doing of its own. So does one that rests, until an
+-- allowance has room for it.
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(:ids::bigint[], :verdicts::text[], :untils::timestamptz[], :reasons::text[], :bases::text[],
-        :evidences::text[], :consents::bigint[], :not_afters::timestamptz[])
-        AS n (id, verdict, until, reason, basis, evidence, consent_id, not_after)
+        :evidences::text[], :consents::bigint[], :not_afters::timestamptz[], :rests::interval[])
+        AS n (id, verdict, until, reason, basis, evidence, consent_id, not_after, rests_for)
 ), claimed AS (
     UPDATE message m SET state = 'sending', fence = nextval('fence'), sending_at = :now, tries = m.tries + 1,
         lease_until_real = clock_timestamp() + :lease, retry_real = NULL, reason = NULL,
@@ -77,8 +91,11 @@ WITH n AS MATERIALIZED (
         deferrals = m.deferrals + 1, reason = n.reason
     FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'defer' AND m.state IN ('prepared', 'retry_wait')
 ), held AS (
-    UPDATE message m SET not_before = n.until, reason = n.reason
+    UPDATE message m SET not_before = n.until, reason = n.reason, retry_real = NULL
     FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'hold' AND m.state IN ('prepared', 'retry_wait')
+), rested AS (
+    UPDATE message m SET retry_real = clock_timestamp() + n.rests_for, reason = n.reason
+    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'rest' AND m.state IN ('prepared', 'retry_wait')
 ), sent_back AS (
     UPDATE message m SET state = 'planned', reason = n.reason
     FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'again' AND m.state IN ('prepared', 'retry_wait')
@@ -238,13 +255,25 @@ SELECT channel, reason, until_real FROM channel_rest WHERE shop_id = :shop_id AN
 
 -- name: window^
 -- Who may be at the gate next, for the look at the shop before it.
-WITH t AS MATERIALIZED (
-    SELECT m.id, m.person_id, c.first_seen_at AS started_at FROM message m
-    JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
-    JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
-    WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
-        AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp())
+WITH fresh AS (
+    SELECT m.id, m.person_id, m.recovery_id, m.not_before AS at FROM message m
+    WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait') AND m.retry_real IS NULL
+        AND m.not_before <= :now
     ORDER BY m.not_before, m.id LIMIT :most
+), back AS (
+    SELECT m.id, m.person_id, m.recovery_id, m.retry_real AS at FROM message m
+    WHERE m.shop_id = :shop_id AND m.channel = :channel AND m.state IN ('prepared', 'retry_wait')
+        AND m.retry_real <= (SELECT clock_timestamp()) AND m.not_before <= :now
+    ORDER BY m.retry_real, m.id LIMIT :most
+), chosen AS MATERIALIZED (
+    SELECT id, person_id, recovery_id FROM (
+        SELECT *, row_number() OVER (ORDER BY at, id) AS place, 1 AS door FROM fresh
+        UNION ALL SELECT *, row_number() OVER (ORDER BY at, id), 0 FROM back) AS queue
+    ORDER BY place, door LIMIT :most
+), t AS MATERIALIZED (
+    SELECT q.id, q.person_id, c.first_seen_at AS started_at FROM chosen q
+    JOIN recovery r ON r.shop_id = :shop_id AND r.id = q.recovery_id
+    JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
 )
 SELECT ARRAY(SELECT id FROM t ORDER BY id) AS messages,
     coalesce(array_agg(DISTINCT i.value) FILTER (WHERE i.kind = 'customer'), '{}') AS refs,

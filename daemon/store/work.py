@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
+import channels
 from daemon.store.database import Connection, Pool
 from daemon.store.sql import load
 
@@ -80,7 +82,13 @@ async def serialise(db: Connection, shop_id: int) -> None:
 
 async def due(db: Connection | Pool, shops: Sequence[int], now: datetime) -> list[tuple[str, int]]:
     """(work, shop) pairs."""
-    return [(row["name"], row["shop_id"]) for row in await sql.due(db, shops=sorted(shops), now=now)]
+    rows = await sql.due(db, shops=sorted(shops), now=now, channels=known_channels())
+    return [(row["name"], row["shop_id"]) for row in rows]
+
+
+@cache
+def known_channels() -> list[str]:
+    return sorted(channels.discover())
 
 
 async def next_instant(db: Connection | Pool, shops: Sequence[int], now: datetime) -> datetime | None:

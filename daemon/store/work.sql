@@ -58,10 +58,15 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 'prepare' WHERE EXISTS (
         SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now)
     UNION ALL SELECT 'deliver' WHERE EXISTS (
-        SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state IN ('prepared', 'retry_wait') AND m.not_before <= :now
-            AND (m.retry_real IS NULL OR m.retry_real <= clock_timestamp())
-            AND NOT EXISTS (SELECT FROM channel_rest z
-                WHERE z.shop_id = m.shop_id AND z.channel = m.channel AND z.until_real > clock_timestamp()))
+        SELECT FROM unnest(:channels::text[]) AS n (channel) WHERE NOT EXISTS (SELECT FROM channel_rest z
+                WHERE z.shop_id = s.shop_id AND z.channel = n.channel AND z.until_real > clock_timestamp())
+            AND coalesce(
+                (SELECT true FROM message m WHERE m.shop_id = s.shop_id AND m.channel = n.channel
+                    AND m.state IN ('prepared', 'retry_wait') AND m.retry_real IS NULL AND m.not_before <= :now
+                    ORDER BY m.not_before LIMIT 1),
+                (SELECT true FROM message m WHERE m.shop_id = s.shop_id AND m.channel = n.channel
+                    AND m.state IN ('prepared', 'retry_wait') AND m.retry_real <= (SELECT clock_timestamp())
+                    AND m.not_before <= :now ORDER BY m.retry_real LIMIT 1), false))
 ) AS d
 WHERE NOT EXISTS (
     SELECT FROM work r WHERE r.shop_id = s.shop_id AND r.name = d.name AND r.rest_until_real > clock_timestamp());

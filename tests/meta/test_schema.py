@@ -1,6 +1,6 @@
 """What every table must keep to, so that the same statements also fit a database distributed by shop."""
 
-REFERENCE_TABLES = {"alembic_version", "clock", "heartbeat", "instance", "shop"}
+REFERENCE_TABLES = {"alembic_version", "allowance", "clock", "heartbeat", "instance", "shop"}
 
 # Every key of every table with its columns in order: primary, unique (also bare unique indexes) and foreign.
 KEYS = """

@@ -1,0 +1,104 @@
+"""What the relay and the providers of mailboxes allow: what does not fit is held, and nothing else waits for it."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from daemon.flow.allowances import Place, Plan, Rest, Wish, allot, domain_of
+from daemon.rates import read_domain_rates
+from daemon.store.allowances import Allowance
+from rules.shops import WarmUp
+
+AT = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
+GMAIL = Plan(domains=read_domain_rates("gmail.com+googlemail.com=20/s"))
+
+
+def row(name, **words):
+    return Allowance(name, AT, words.pop("since", AT), **words)
+
+
+def wishes(count, domain="gmail.com", **words):
+    return [Wish(number, domain, **words) for number in range(count)]
+
+
+def test_a_line_gives_places_one_after_the_other():
+    rows = {"domain gmail.com": row("domain gmail.com")}
+    found = allot(GMAIL, wishes(30, "googlemail.com"), rows)
+    waits = [one.wait for one in found.values() if isinstance(one, Place)]
+    assert waits == [pytest.approx(number * 0.0525) for number in range(8)]
+    rests = [one for one in found.values() if isinstance(one, Rest)]
+    assert {one.reason for one in rests} == {"held by the allowance of gmail.com: 20/s"}
+    apart = [one.rests_for.total_seconds() for one in rests]
+    assert [after - before for before, after in itertools.pairwise(apart)] == [pytest.approx(0.0525)] * 21
+
+
+def test_whoever_comes_later_goes_to_the_end_of_the_line():
+    rows = {"domain gmail.com": row("domain gmail.com", next_real=AT, queue_real=AT + timedelta(minutes=5))}
+    [late] = allot(GMAIL, wishes(1), rows).values()
+    assert isinstance(late, Rest)
+    assert late.rests_for > timedelta(minutes=5)
+    [returned] = allot(GMAIL, wishes(1, came_back=True), rows).values()
+    assert returned == Place()
+
+
+def test_a_line_at_which_nobody_stands_any_more_is_free():
+    left = {"next_real": AT - timedelta(seconds=5), "queue_real": AT + timedelta(minutes=5)}
+    assert allot(GMAIL, wishes(1), {"domain gmail.com": row("domain gmail.com", **left)}) == {0: Place()}
+
+
+def test_a_provider_that_complained_gets_less_and_then_its_rate_again():
+    slow = row("domain gmail.com", slowed=4, slowed_until_real=AT + timedelta(minutes=1))
+    allot(GMAIL, wishes(1), {"domain gmail.com": slow})
+    assert slow.next_real == AT + timedelta(seconds=0.21)
+    later = row("domain gmail.com", slowed=4, slowed_until_real=AT - timedelta(minutes=6))
+    allot(GMAIL, wishes(1), {"domain gmail.com": later})
+    assert (later.slowed, later.next_real) == (1, AT + timedelta(seconds=0.0525))
+
+
+def test_a_day_is_any_24_hours():
+    plan = Plan(per_day=10)
+    hour = int(AT.timestamp()) // 3600
+    day = row("day", used={str(hour - 30): 99, str(hour - 20): 4, str(hour): 3})
+    found = list(allot(plan, wishes(5), {"day": day}).values())
+    assert found[:3] == [Place()] * 3
+    assert found[3] == found[4] == Rest("held by the allowance of the relay: 10 in 24 hours", timedelta(hours=5))
+    assert day.used == {str(hour - 20): 4, str(hour): 6}
+
+
+@pytest.mark.parametrize(
+    ("days", "limit"),
+    [
+        pytest.param(0, 10, id="the first day"),
+        pytest.param(1, 15, id="the second"),
+        pytest.param(2, 22, id="the third"),
+        pytest.param(6, None, id="warm"),
+    ],
+)
+def test_a_new_sender_begins_with_few(days, limit):
+    plan = Plan(warm_up=WarmUp(first_day=10, grows=1.5, until=100), sender="shop.example")
+    known = row("warm-up shop.example", since=AT - timedelta(days=days, hours=1))
+    found = list(allot(plan, wishes(120), {known.name: known}).values())
+    assert found.count(Place()) == (limit or 120)
+    if limit:
+        reason = f"held by the warm-up of shop.example: at most {limit} mails on day {days + 1}"
+        assert found[-1] == Rest(reason, timedelta(hours=23))
+
+
+def test_rehearsals_warm_nothing_up():
+    plan = Plan(warm_up=WarmUp(first_day=1, grows=1.5, until=100), sender="shop.example")
+    assert set(allot(plan, wishes(5, rehearsal=True), {}).values()) == {Place()}
+
+
+@pytest.mark.parametrize(
+    "words", [{"first_day": 0, "until": 5}, {"first_day": 9, "until": 5}, {"first_day": 1, "until": 5, "grows": 1}]
+)
+def test_a_warm_up_goes_upwards(words):
+    with pytest.raises(ValueError, match=r"greater|more than"):
+        WarmUp(**words)
+
+
+def test_domains_are_as_dns_has_them():
+    assert domain_of("Ada@MÜNCHEN.example") == "xn--mnchen-3ya.example"

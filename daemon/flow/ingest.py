@@ -63,9 +63,10 @@ async def poll(context: Context, shop_id: int, now: datetime) -> int:
             return 0  # rung twice: somebody has just looked, and a second look at once would confirm nothing
         reading = Reading(shop_id, now, dict(taken.state), taken.last_good_at)
         if shop.polls:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
-                await _orders(context, shop, reading)
-                await _carts(context, shop, reading)
+            with shop.fuses["reading"]():
+                async with asyncio.timeout(PATIENCE.total_seconds()):
+                    await _orders(context, shop, reading)
+                    await _carts(context, shop, reading)
         due = now + (context.settings.poll_every if shop.polls else NEVER)
         await work.done(context.pool, shop_id, "poll", context.process, reading.state, due, now)
     except (ShopUnavailable, TimeoutError) as error:

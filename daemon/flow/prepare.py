@@ -71,7 +71,8 @@ async def _products(context: Context, shop_id: int, cases: Sequence[Case]) -> Ma
     if Capability.PRODUCTS not in shop.capabilities():
         return None
     refs = sorted({line["product"] for case in cases for line in case.lines})
-    return await shop.products(refs, context.keeper.book.shops[name].locale)
+    with shop.fuses["products"]():
+        return await shop.products(refs, context.keeper.book.shops[name].locale)
 
 
 def _prepare(context: Context, shop_id: int, one: ToPrepare, case: Case, wares: mails.Wares) -> Prepared:

@@ -31,7 +31,8 @@ async def look(context: Context, shop_id: int, channel: str, now: datetime, most
         return window.messages
     try:
         async with asyncio.timeout(PATIENCE):
-            found = await shop.find_orders(window.refs, window.emails, window.since)
+            with shop.fuses["find_orders"]():
+                found = await shop.find_orders(window.refs, window.emails, window.since)
     except (ShopUnavailable, TimeoutError) as error:
         await _silent(context, shop_id, name, now, str(error))
         return window.messages

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import enum
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from asyncio import CancelledError
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from daemon.clock import monotonic
 
 
 class Capability(enum.StrEnum):
@@ -202,6 +206,39 @@ class ShopConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Fuse:
+    """After three failures in a row a question rests for half a minute (machine time), then is put once to try."""
+
+    FAILURES = 3
+    REST = 30.0
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self.clock = clock
+        self.failures = 0
+        self.until = 0.0
+        self.problem = ""
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Around one question, be it of many pages. Raises ShopUnavailable at once while the shop is left alone."""
+        now = self.clock()
+        if self.failures >= self.FAILURES:
+            if now < self.until:
+                raise ShopUnavailable(
+                    f"left alone for {self.until - now:.0f} s after {self.failures} failures in a row; "
+                    f"the last: {self.problem}"
+                )
+            self.until = now + self.REST  # who comes while this one tries does not try as well
+        try:
+            yield
+        except (ShopUnavailable, TimeoutError, CancelledError) as error:  # who cancels it has waited long enough
+            self.failures += 1
+            self.until = self.clock() + self.REST
+            self.problem = str(error) if isinstance(error, ShopUnavailable) else type(error).__name__
+            raise
+        self.failures = 0
+
+
 class Shop(ABC):
     """A connector. Times it hands out are aware; money is Decimal. It holds no state but its connections."""
 
@@ -213,6 +250,8 @@ class Shop(ABC):
 
     def __init__(self, config: Any) -> None:
         self.config = config
+        self.fuses = {question: Fuse() for question in ("reading", "find_orders", "products")}
+        """By question: one that takes too long says nothing of the others."""
 
     def capabilities(self) -> frozenset[Capability]:
         """What this shop can do, as configured."""

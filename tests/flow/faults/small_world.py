@@ -69,10 +69,10 @@ class Claimed:
     grounded: bool
 
 
-def settings(folder: Path, database: str, policy: str = POLICY) -> Settings:
+def settings(folder: Path, database: str, policy: str = POLICY, shops: str = SHOPS) -> Settings:
     rules = folder / "rules"
     rules.mkdir(exist_ok=True)
-    (rules / "shops.yaml").write_text(SHOPS)
+    (rules / "shops.yaml").write_text(shops)
     (rules / "main.yaml").write_text(policy)
     words = {"database_url": database, "data_dir": str(folder / "data"), "rules_dir": str(rules), "clock": "stepped"}
     words |= {"smtp_host": "127.0.0.1", "smtp_tls": "none", "secret": "s" * 40, "pepper": "p" * 40}

@@ -69,8 +69,8 @@ class Delivery:
         self.queued.discard(message.fence)
         first = self.pace is not None and await self.pace.take(message.fence)
         wanted = await self._looks(message)
-        if self.pace is not None and first and not wanted:
-            self.pace.spare(message.fence)
+        if self.pace is not None and first:
+            (self.pace.begins if wanted else self.pace.spare)(message.fence)
         return wanted
 
     async def _looks(self, message: Message) -> bool:

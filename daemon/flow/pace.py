@@ -30,6 +30,8 @@ LEASE = 3.0
 a process that was killed by one span."""
 AHEAD = 0.25
 """Mails are claimed for tokens that come free within so many seconds."""
+JITTER = 0.01
+"""Seconds of a transaction that are not the line's doing: the next one may be faster by that much."""
 HUNGRY_FOR = 1.0
 LINGER = 2.0
 """Seconds after the last mail until a share is given up."""
@@ -57,11 +59,12 @@ class Pace:
         self.expected: set[int] = set()
         """Fences that have been claimed and have no token yet."""
         self.taken: dict[int, float] = {}
-        """Tokens on their way, by fence, with the instant they were taken."""
+        """Tokens on their way, by fence, with the instant of the first byte."""
         self.cooling: deque[float] = deque()
         """When each token that was used is free again, in order."""
         self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self.shortest: float | None = None
+        self.shortest = float("inf")
+        """Seconds from a first byte to its acceptance."""
         self.hungry_until = self.busy_until = 0.0
         self.limited: set[int] = set()
         """Shops that had more to send."""
@@ -118,17 +121,23 @@ class Pace:
         if self.taken.pop(fence, None) is not None:
             self._settle()
 
+    def begins(self, fence: int) -> None:
+        """Its first byte leaves now."""
+        if fence in self.taken:
+            self.taken[fence] = monotonic()
+
     def used(self, fence: int, *, accepted: bool = False) -> None:
-        """The relay has answered, or never will. Half of the shortest transaction lies certainly between the token and
-        the acceptance (the body waits for an answer of its own), so that much of the span has passed already."""
+        """The relay has answered, or never will. The body waits for an answer of its own, so at least half of the
+        shortest transaction lies between its first byte and the acceptance: that much of the span has passed already."""
         self.expected.discard(fence)
         since = self.taken.pop(fence, None)
         if since is None:
             return
         now = monotonic()
         if accepted:
-            self.shortest = min(self.shortest or now - since, now - since)
-        self.cooling.append(now + self.rate.span - min(self.shortest or 0.0, self.rate.span) / 2)
+            self.shortest = min(self.shortest, now - since)
+        passed = max(0.0, self.shortest - JITTER) / 2 if self.shortest < self.rate.span else 0.0
+        self.cooling.append(now + self.rate.span - passed)
         self._settle()
 
     def _settle(self) -> None:

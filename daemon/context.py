@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -12,14 +12,19 @@ from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from channels.base import Channel
+from daemon.clock import monotonic
 from daemon.mail import Template
 from daemon.settings import Settings
 from daemon.shops.base import Shop
-from daemon.store.database import Pool
+from daemon.store.database import DISK_FULL, Pool, is_transient
 from daemon.tokens import Secrets
 
 if TYPE_CHECKING:
     from daemon.book import Keeper
+
+
+async def _always() -> bool:
+    return True
 
 
 @dataclass(slots=True)
@@ -47,6 +52,12 @@ class Context:
     """The number in [0, 1) that a person draws at birth; the argument says who, for a repeatable demo."""
     idle: Callable[[], bool] = field(default=lambda: True)
     """Whether nothing is being done in this process right now; set by whoever does the work."""
+    may_claim: Callable[[], Awaitable[bool]] = field(default=_always)
+    """Whether anything may be claimed in this process right now; set by whoever keeps the vigil."""
+    full_at: float | None = None
+    """Machine time (monotonic) when the database last had no room."""
+    ends_because: str = ""
+    """Why this process ends by itself, for its exit; see `give_up`."""
     cut_off: bool = False
     """The database was out of reach for this process; set by whoever noticed, cleared by the next claim."""
     back_since: datetime | None = None
@@ -60,6 +71,18 @@ class Context:
     def ring(self, work: str, shop_id: int) -> None:
         """Ask for this work without waiting for the next tick. Losing a ring costs a tick, nothing else."""
         self.rung.add((work, shop_id))
+        self.bell.set()
+
+    def trouble(self, error: BaseException) -> None:
+        """Note what an error says about the database."""
+        self.cut_off = self.cut_off or is_transient(error)
+        if getattr(error, "sqlstate", "") == DISK_FULL:
+            self.full_at = monotonic()
+
+    def give_up(self, because: str) -> None:
+        """This process cannot go on: it stops in order and ends with this sentence."""
+        self.ends_because = self.ends_because or because
+        self.stopping.set()
         self.bell.set()
 
     def shop_name(self, shop_id: int) -> str:

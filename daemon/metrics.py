@@ -55,6 +55,20 @@ journal_waiting = Gauge(
     "tillbell_journal_waiting", "Hits in the journals of all processes that wait for the database.", registry=REGISTRY
 )
 pings_failed = Counter("tillbell_pings_failed", "Pings to TILLBELL_PING_URL that were not answered.", registry=REGISTRY)
+loop_lag = Histogram(
+    "tillbell_loop_lag_seconds",
+    "How late the event loop comes to what is due.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=REGISTRY,
+)
+disk_free = Gauge("tillbell_disk_free_bytes", "Free space of the data folder.", registry=REGISTRY)
+held = Gauge("tillbell_claims_held", "1 while nothing is claimed, by what is short.", ["of"], registry=REGISTRY)
+parts_begun_again = Counter(
+    "tillbell_parts_begun_again",
+    "Parts of this process that ended by themselves and were begun again.",
+    ["part"],
+    registry=REGISTRY,
+)
 deadlocks = Gauge(
     "tillbell_deadlocks", "Deadlocks and serialisation failures that were tried again.", registry=REGISTRY
 )

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Literal
 
 import structlog
 from watchfiles import awatch
 
+from daemon import metrics
 from daemon.bell import Bell, answer_rings
+from daemon.clock import monotonic
 from daemon.context import Context
 from daemon.doctor.pulse import Pulse
+from daemon.errors import ConfigurationError
 from daemon.flow import deliver, letterbox
+from daemon.flow.vigil import Vigil
 from daemon.house import house, own_version, servers_of, take_rules
+from daemon.parts import Parts
 from daemon.settings import Settings
 from daemon.store import shops
-from daemon.store.database import is_transient
 from daemon.web.serve import Served, serve
 from daemon.worker import Runner
 
@@ -28,6 +33,8 @@ log = structlog.get_logger()
 Part = Literal["all", "web", "worker"]
 BEAT = 10.0
 SOON = 1.0
+LOOK = 0.1
+"""Seconds between two looks at the event loop's lag."""
 
 
 async def run(settings: Settings, only: Part = "all") -> None:
@@ -39,6 +46,8 @@ async def run(settings: Settings, only: Part = "all") -> None:
             log.info("ready", public=served.public_port, private=served.private_port, only=only)
             await context.stopping.wait()
             log.info("stopping", drain=str(settings.drain))
+        if context.ends_because:
+            raise ConfigurationError(context.ends_because)
 
 
 @asynccontextmanager
@@ -53,8 +62,13 @@ async def running(context: Context, redis_url: str, only: Part = "all") -> Async
     context.reasons.append(lambda: (f"rules: {mistake}" for mistake in context.keeper.mistakes))
     pulse = Pulse(context)
     context.reasons.append(pulse.sentences)
-    tasks = _start([pulse.keep(), *_parts(context, runner, bell, redis_url, served, only)])
+    vigil = Vigil(context, only, own_version(), served.journal_lines)
+    context.reasons.append(vigil.reasons)
+    parts: Parts | None = None
     try:
+        await vigil.beat()  # before anything could be claimed
+        context.may_claim = vigil.may_claim
+        parts = Parts(context, {"pulse": pulse.keep, **dict(_parts(context, runner, bell, redis_url, vigil))})
         yield served
     finally:
         context.stopping.set()
@@ -66,7 +80,8 @@ async def running(context: Context, redis_url: str, only: Part = "all") -> Async
                 await deliver.drain(context)
         except TimeoutError:
             log.warning("stopping", drained="no", note="what is still open ends as unknown")
-        await _stop(tasks)
+        if parts is not None:
+            await parts.stop()
         if listener is not None:
             await listener.close()
         await served.close()
@@ -75,23 +90,14 @@ async def running(context: Context, redis_url: str, only: Part = "all") -> Async
 
 
 def _parts(
-    context: Context, runner: Runner | None, bell: Bell, redis_url: str, served: Served, only: Part
-) -> Iterable[Coroutine[Any, Any, None]]:
-    yield bell.loop()
-    yield beats(context, served, only)
-    yield keep_rules(context)
+    context: Context, runner: Runner | None, bell: Bell, redis_url: str, vigil: Vigil
+) -> Iterable[tuple[str, Callable[[], Coroutine[Any, Any, None]]]]:
+    yield "bell", bell.loop
+    yield "heartbeat", partial(beats, context, vigil)
+    yield "rules", partial(keep_rules, context)
+    yield "lag", watch_lag
     if runner is not None and redis_url:
-        yield answer_rings(context, runner, redis_url)
-
-
-def _start(parts: Iterable[Coroutine[Any, Any, None]]) -> list[asyncio.Task[None]]:
-    return [asyncio.create_task(part) for part in parts]
-
-
-async def _stop(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        yield "rings", partial(answer_rings, context, runner, redis_url)
 
 
 def stop_on_signal(context: Context) -> None:
@@ -132,14 +138,24 @@ async def keep_rules(context: Context) -> None:
             await asyncio.sleep(BEAT)
 
 
-async def beats(context: Context, served: Served, only: Part) -> None:
+async def beats(context: Context, vigil: Vigil) -> None:
     """This process is alive, and says what its journal still holds."""
     while True:
-        lines, pause = served.journal_lines(), BEAT
-        try:
-            await shops.beat(context.pool, context.process, only, own_version(), lines)
-        except Exception as error:
-            context.cut_off = context.cut_off or is_transient(error)
-            log.warning("heartbeat", problem=repr(error))
-            pause = SOON
+        lines, pause = vigil.journal_lines(), BEAT
         await asyncio.sleep(SOON if lines else pause)
+        try:
+            await vigil.beat()
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            context.trouble(error)
+            log.warning("heartbeat", problem=repr(error))
+            await asyncio.sleep(SOON)
+
+
+async def watch_lag() -> None:
+    """How late this process comes to what is due in it."""
+    while True:
+        began = monotonic()
+        await asyncio.sleep(LOOK)
+        metrics.loop_lag.observe(max(0.0, monotonic() - began - LOOK))

@@ -105,6 +105,11 @@ class Settings(BaseSettings):
         description="Host and port where reports and replies are taken from a mail server (LMTP or SMTP, without a "
         "log-in: for this machine or a closed network), such as 127.0.0.1:2424. Empty: nowhere.",
     )
+    least_disk: int = Field(
+        512,
+        ge=0,
+        description="Megabytes that must be free in the data folder: with less nothing is claimed until there is room.",
+    )
     clock: Literal["real", "stepped"] = Field(
         "real",
         description="stepped: shop time stands still and is moved by POST /clock on the private listener; only for "

@@ -102,7 +102,7 @@ class Runner:
         try:
             await self._drain(name, shop_id)
         except Exception as error:
-            context.cut_off = context.cut_off or is_transient(error)
+            context.trouble(error)
             known = is_transient(error) or isinstance(error, ShopUnavailable)
             log.log(30 if known else 40, name, shop=shop_id, problem=str(error) or repr(error), exc_info=not known)
             if isinstance(error, DATABASE) and known:

@@ -23,7 +23,8 @@ def passage(policy: Policy | None, planned: Planned, facts: Facts, now: datetime
     bar = _bar(policy, planned, facts)
     if bar is not None:
         return Cancel(bar.about)
-    if now > planned.not_after:
+    step = next(step for step in policy.ladder if step.name == planned.step)
+    if now > planned.not_after or questions.missed(policy, step, facts) is not None:
         return Cancel("expired", "expired")
     ground = questions.ground(policy, facts, planned.channel)
     if isinstance(ground, Bar):

@@ -151,9 +151,10 @@ def _rung(case: Case, step: Step) -> Send | Wait | Bar:
 
 
 def _left_out(case: Case, step: Step, last: datetime) -> Bar | None:
+    policy, facts = case.policy, case.facts
     late = Bar("overtaken", f"its time was over at {last:%Y-%m-%d %H:%M} UTC") if case.now >= last else None
     return (
-        case.ask("is it still its time?", late, "overtaken", step)
+        case.ask("is it still its time?", late or questions.missed(policy, step, facts), "overtaken", step)
         or _unless(case, step)
         or _only_if(case, step)
         or case.ask("can the person be reached?", questions.unreachable(case.facts, step.send), "reachable", step)

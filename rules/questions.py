@@ -189,5 +189,15 @@ def not_after(policy: Policy, step: Step, facts: Facts) -> datetime:
     return (hours.next_allowed(policy, due, where) or due) + timedelta(hours=24)
 
 
+def missed(policy: Policy, step: Step, facts: Facts) -> Bar | None:
+    """Due in a time that is not made up for."""
+    until = facts.stood_still_until
+    if until is None or due_at(policy, step, facts) >= until:
+        return None
+    return Bar(
+        "overtaken", f"it was due before {until:%Y-%m-%d %H:%M} UTC, and what was due until then is not made up for"
+    )
+
+
 def _follower(ladder: Sequence[Step], step: Step) -> Step | None:
     return next((other for other in ladder if other.after > step.after), None)

@@ -225,7 +225,8 @@ class Pair:
 
     def _listen(self, chunk: bytes) -> None:
         for meal in self.proxy.meals:
-            if meal.after and self.meal is None and meal.after in self.heard + chunk:
+            before = self.heard[-len(meal.after) + 1 :] if len(meal.after) > 1 else b""
+            if meal.after and self.meal is None and meal.after in before + chunk:
                 self.meal, self.heard = meal, b""
                 return
         self.heard = (self.heard + chunk)[-256:]

@@ -156,6 +156,16 @@ async def test_an_answer_is_eaten_after_the_server_has_acted(fate, line, parrot)
     assert (proxy.eaten, proxy.meals) == (1, [])
 
 
+async def test_only_what_is_said_from_now_on_is_answered_badly(line):
+    proxy, reader, writer = line
+    writer.write(b"COMMIT\n")
+    assert await reader.readline() == b"heard COMMIT\n"
+    proxy.eat(b"COMMIT")
+    writer.write(b"work\n")
+    assert await reader.readline() == b"heard work\n"
+    assert proxy.eaten == 0
+
+
 async def test_an_answer_is_eaten_by_what_it_says(line):
     proxy, reader, writer = line
     proxy.eat(reply=b"heard two", fate="silence")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -15,13 +15,16 @@ from daemon.errors import ConfigurationError
 from daemon.flow.mails import sample_mail
 from daemon.house import house, servers_of
 from daemon.settings import read
-from daemon.store import brake
+from daemon.store import brake, instance
 from daemon.store.brake import Scope
 
 Policy = Annotated[str | None, Parameter(help="Only this policy.")]
 Step = Annotated[str | None, Parameter(help="Only this step.")]
 Channel = Annotated[str | None, Parameter(help="Only this channel.")]
 For = Annotated[str | None, Parameter(name="--for", help="How long, such as 2h; without it until `resume`.")]
+
+
+RIGHT_NOW = timedelta(seconds=1)
 
 
 def _said(_: object, reason: str) -> None:
@@ -60,7 +63,10 @@ async def resume(*, shop: ShopName = None, policy: Policy = None, step: Step = N
     """Lift pauses: those that name exactly this policy, step or channel, or all of them."""
     async with desk() as at:
         number = await brake.resume(at.pool, list(at.only(shop).values()), Scope(policy, step, channel), at.now)
+        since_now = [one for one in await instance.standstills(at.pool, at.now - RIGHT_NOW) if one.lifted_at == at.now]
     console().print(f"lifted {number} pause{'s' if number != 1 else ''}")
+    for name in sorted({one.shop for one in since_now}):
+        console().print(f"shop {name}: what was due before now is not made up for; what is due later goes on")
     return FINE if number else FINDINGS
 
 

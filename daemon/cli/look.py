@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -13,7 +13,7 @@ from rich.console import Console
 from daemon.cli.desk import AsJson, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.cli.tale import tell
-from daemon.store import brake, messages, shops, story, work
+from daemon.store import brake, instance, messages, shops, story, work
 from daemon.store.story import Story
 
 Noun = Annotated[
@@ -82,6 +82,7 @@ async def status(*, as_json: AsJson = False) -> int:
     async with desk() as at:
         pauses = await brake.pauses(at.pool, at.now)
         beats = await shops.beats(at.pool)
+        stills = await instance.standstills(at.pool, at.now - timedelta(days=7))
         rests = {name: await messages.resting(at.pool, number) for name, number in at.ids.items()}
         works = {name: await work.status(at.pool, number) for name, number in at.ids.items()}
     problems = [
@@ -90,11 +91,14 @@ async def status(*, as_json: AsJson = False) -> int:
     problems += [
         f"shop {name}: {channel} rests: {reason}" for name, row in rests.items() for channel, reason in row.items()
     ]
+    problems += [f"process {beat.process}: {beat.held}" for beat in beats if beat.held]
+    problems += [f"shop {one.shop}: {one.reason}" for one in stills if one.lifted_at is None]
     if as_json:
         print_json(
             {
                 "now": at.now,
                 "processes": [asdict(beat) for beat in beats],
+                "standstills": [asdict(one) for one in stills],
                 "paused": [asdict(pause) for pause in pauses],
                 "resting": rests,
                 "works": {name: [asdict(row) for row in rows] for name, rows in works.items()},
@@ -103,6 +107,9 @@ async def status(*, as_json: AsJson = False) -> int:
         )
         return FINDINGS if problems else FINE
     _status(console(), at.now, beats, pauses, problems)
+    for one in stills:
+        if one.lifted_at is not None:
+            console().print(f"shop {one.shop}: {_at(one.since)} to {_at(one.lifted_at)}: {one.reason}")
     for name, rows in works.items():
         for row in rows:
             if row.name == "poll" and row.silent_for is not None:

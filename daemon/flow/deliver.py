@@ -101,6 +101,7 @@ class Delivery:
                 return
             except Exception as error:
                 log.error("recorded", message=message.id, problem=repr(error))
+                self.context.trouble(error)
                 if not is_transient(error) or monotonic() > until:
                     return
             await asyncio.sleep(AGAIN)
@@ -136,7 +137,7 @@ async def due_messages(context: Context, shop_id: int, now: datetime) -> int:
     """Claim and hand over until nothing is due or nothing more can leave; how many were at the gate.
     What has been handed over goes on by itself and is recorded as it ends."""
     gated = 0
-    if await _waits_for_journals(context):
+    if not await context.may_claim() or await _waits_for_journals(context):
         return 0
     resting = await messages.resting(context.pool, shop_id)
     for channel in context.channels.values():

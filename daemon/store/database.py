@@ -28,6 +28,7 @@ PATIENCE = 2.0
 COMMAND_TIMEOUT = 60.0
 DEADLOCKS = ("40P01", "40001")
 READ_ONLY = "25006"
+DISK_FULL = "53100"
 SETTINGS = {
     "application_name": "tillbell",
     "timezone": "UTC",

@@ -90,6 +90,7 @@ def _facts(row: Any, shop: ShopFacts) -> Facts:
         on_hold=row["on_hold"],
         notice_since=shop.notice_since,
         shop_zone=shop.zone,
+        stood_still_until=row["stood_still_until"],
     )
 
 

@@ -29,6 +29,7 @@ SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.p
     (SELECT ROW(o.ref, o.placed_at) FROM shop_order o
         WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'purchase' AND o.placed_at < c.first_seen_at
         ORDER BY o.placed_at DESC LIMIT 1) AS last_bought,
+    (SELECT max(z.lifted_at) FROM pause z WHERE z.shop_id = :shop_id AND NOT z.catch_up) AS stood_still_until,
     EXISTS (SELECT FROM shop_order o
         WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'purchase'
             AND (o.placed_at >= c.first_seen_at OR o.first_seen_at > r.started_at)) AS bought,

@@ -29,6 +29,8 @@ class Beat:
     version: str
     journal_lines: int
     silent_for: timedelta
+    held: str
+    """Why it claims nothing; empty when it does."""
 
 
 async def register(db: Connection, name: str, now: datetime) -> ShopRow:
@@ -51,9 +53,11 @@ async def pepper_fingerprint(db: Connection | Pool, fingerprint: bytes) -> bytes
     return cast(bytes, await sql.pepper_fingerprint(db, fingerprint=fingerprint))
 
 
-async def beat(db: Connection | Pool, process: str, kind: str, version: str, journal_lines: int) -> None:
-    """This process is alive; a web process also says how many hits its journal holds."""
-    await sql.beat(db, process=process, kind=kind, version=version, journal_lines=journal_lines)
+async def beat(
+    db: Connection | Pool, process: str, kind: str, version: str, journal_lines: int, held: str = ""
+) -> None:
+    """This process is alive; it also says how many hits its journal holds, and why it claims nothing."""
+    await sql.beat(db, process=process, kind=kind, version=version, journal_lines=journal_lines, held=held)
 
 
 async def leave(db: Connection | Pool, process: str) -> None:
@@ -68,4 +72,4 @@ async def journals_waiting(db: Connection | Pool, since: datetime | None) -> int
 
 async def beats(db: Connection | Pool) -> list[Beat]:
     rows = await sql.beats(db)
-    return [Beat(row["process"], row["kind"], row["version"], row["journal_lines"], row["silent_for"]) for row in rows]
+    return [Beat(**{name: row[name] for name in Beat.__slots__}) for row in rows]

@@ -19,9 +19,10 @@ WITH made AS (
 SELECT pepper_fingerprint FROM made UNION ALL SELECT pepper_fingerprint FROM instance LIMIT 1;
 
 -- name: beat!
-INSERT INTO heartbeat (process, kind, version, journal_lines, beat_real)
-VALUES (:process, :kind, :version, :journal_lines, clock_timestamp())
-ON CONFLICT (process) DO UPDATE SET journal_lines = excluded.journal_lines, beat_real = excluded.beat_real;
+INSERT INTO heartbeat (process, kind, version, journal_lines, held, beat_real)
+VALUES (:process, :kind, :version, :journal_lines, :held, clock_timestamp())
+ON CONFLICT (process) DO UPDATE SET journal_lines = excluded.journal_lines, held = excluded.held,
+    beat_real = excluded.beat_real;
 
 -- name: leave!
 DELETE FROM heartbeat WHERE process = :process OR beat_real < clock_timestamp() - interval '1 day';
@@ -35,4 +36,4 @@ WHERE kind IN ('all', 'web') AND beat_real > back - interval '1 day' AND CASE
     ELSE clock_timestamp() < back + interval '60 seconds' END;
 
 -- name: beats
-SELECT process, kind, version, journal_lines, clock_timestamp() - beat_real AS silent_for FROM heartbeat ORDER BY process;
+SELECT process, kind, version, journal_lines, clock_timestamp() - beat_real AS silent_for, held FROM heartbeat ORDER BY process;

@@ -1,4 +1,4 @@
-"""PostgreSQL goes, comes, answers badly or not at all: nothing is sent twice, nothing is lost, work goes on by itself."""
+"""PostgreSQL goes, comes, answers badly or not at all: nothing is sent twice or lost, and work goes on by itself."""
 
 from __future__ import annotations
 

@@ -85,6 +85,12 @@ class Settings(BaseSettings):
     )
     smtp_helo: str = Field("", description="Name said in EHLO. Empty: this host's.")
     smtp_ca_file: Path | None = Field(None, description="Certificates to trust for the relay. Empty: the system's.")
+    dkim_selectors: tuple[str, ...] = Field(
+        (),
+        description="Selectors that the relay signs with, separated by commas, for `tillbell doctor`: `s1`, or "
+        "`s1@mail.shop.example` where it signs as another domain than the sender's. They stand in the DKIM-Signature of "
+        "a mail that was received, as s= and d=.",
+    )
     smtp_to_dot: timedelta = Field(
         timedelta(seconds=30),
         description="From the claim to a mail's final dot; after that it is called back. No mail is handed over later "
@@ -148,7 +154,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is no span of time; write it with its unit, such as 90s, 5m or 3d")
         return timedelta(seconds=seconds)
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "dkim_selectors", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value

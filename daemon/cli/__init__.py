@@ -21,6 +21,8 @@ COMMANDS = {
     "serve:load": "Read FILE, written by `tillbell dump`, into an empty database.",
     "serve:check": "Check settings, rules, templates, shops and channels, as far as they can be checked "
     "without sending anything.",
+    "doctor:doctor": "Ask the world: do mails arrive, does each shop tell everything in time, is all work done? Exit 1 "
+    "with hints.",
     "serve:settings": "Print every setting, its value and what it does. Secrets are masked.",
     "look:why": "The whole story of a cart, a person or a message: every message and every silence, with "
     "rule and facts.",

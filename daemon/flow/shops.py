@@ -8,6 +8,7 @@ import structlog
 
 from daemon import shops as connectors
 from daemon.context import Context
+from daemon.flow import lateness
 from daemon.store import carts, clock, persons, recoveries, shops, work
 from daemon.store.database import Connection, again
 
@@ -30,6 +31,7 @@ async def open_shops(context: Context) -> None:
             if known is not None:
                 await known.close()
         context.shop_ids[name] = shop_id
+        await lateness.hold(context, context.pool, name, shop_id, words.mode, now)
     for name in set(context.shops) - set(book.shops):
         await context.shops.pop(name).close()
         context.shop_ids.pop(name, None)

@@ -9,7 +9,7 @@ import structlog
 from channels import points
 from daemon import metrics
 from daemon.context import Context
-from daemon.flow import forget
+from daemon.flow import forget, lateness
 from daemon.store import database, messages, statistics, work
 
 log = structlog.get_logger()
@@ -30,6 +30,7 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
         points.reached("reaping")
         late = await messages.expire(context.pool, shop_id, now, MOST)
         settled = await messages.settle_unknown(context.pool, shop_id, now)
+        await lateness.hold(context, context.pool, name, shop_id, context.keeper.book.shops[name].mode, now)
         await statistics.keep_fresh(context.pool)
         state = await forget.what_is_old(context, shop_id, taken.state, now)
         await work.done(context.pool, shop_id, "sweep", context.process, state, now + EVERY, now)

@@ -74,6 +74,9 @@ Currency = Annotated[str, _matching(r"[A-Z]{3}", 'not a currency; write it like 
 Colour = Annotated[str, _matching(r"#[0-9a-fA-F]{6}", 'not a colour; write it like "#1f6f54"')]
 
 
+Folder = Annotated[str, _matching(r"[ -%'-~]{1,200}", "not the name of a folder: letters without accents, no &")]
+
+
 class WarmUp(Words):
     """For a sender domain that is new: few mails at first, more each day, until providers know it."""
 
@@ -122,6 +125,34 @@ class Sender(Words):
         return name
 
 
+class MailboxWords(Words):
+    """A mailbox (IMAP) in which replies and reports arrive. Replies stay in it, untouched."""
+
+    host: Host = Field(description="Mail server.")
+    port: int = Field(993, ge=1, le=65535, description="Its port: 993, or 143 with `starttls`.")
+    tls: Literal["implicit", "starttls", "none"] = Field(
+        "implicit", description="Encryption; `none` is for a server on this machine only."
+    )
+    user: str = Field(min_length=1, description="User name.")
+    password: str = Field(repr=False, description="Password, best as `${NAME}` from the environment.")
+    folders: tuple[Folder, ...] = Field(("INBOX",), min_length=1, description="Folders that are looked at.")
+    handled: Folder | Literal[""] = Field(
+        "", description="Folder that reports are moved to once they are kept; empty: they stay, marked as read."
+    )
+
+    @model_validator(mode="after")
+    def _keeps_the_password_secret(self) -> Self:
+        if self.tls == "none" and self.host not in ("localhost", "127.0.0.1"):
+            raise ValueError("tls: none is for a server on this machine only, else anybody can read the password")
+        return self
+
+    @model_validator(mode="after")
+    def _moves_on(self) -> Self:
+        if self.handled in self.folders:
+            raise ValueError("handled must not be one of the folders that are looked at")
+        return self
+
+
 class Notice(Words):
     """What existing customers are told when they give their address."""
 
@@ -162,6 +193,9 @@ class ShopWords(Words):
     )
     legal: Law | None = Field(None, description="Country profile of policies that name none themselves.")
     sender: Sender | None = Field(None, description="Whose name stands under the mails; a live shop needs one.")
+    mailbox: MailboxWords | None = Field(
+        None, description="Where replies and undeliverable mails arrive, if they are to be fetched by IMAP."
+    )
     existing_customer_notice: Notice | None = Field(
         None, description="Since when customers are told that they may object; without it only consent counts."
     )

@@ -113,17 +113,21 @@ def with_envelope(sender: str, recipient: str, octets: bytes) -> bytes:
 
 
 async def keep(context: Context, shop_id: int, raw: bytes) -> About | None:
-    """Into the inbox of the shop that it is about, else of `shop_id`. Returns after the commit; raises what the
-    database raises, and then nobody may be told that we have it. The same mail again changes nothing."""
+    """Into the inbox of the shop that it is about, else of `shop_id`; see `store`."""
     found = await asyncio.to_thread(finding.read, raw)
     about = whose(context, found)
     if about is not None and about.shop_id not in context.shop_ids.values():
         about = None
-    to = about.shop_id if about else shop_id
-    async with asyncio.timeout(PATIENCE):
-        await inbox.keep(context.pool, [Delivery(to, SOURCE, delivery_id(raw, about), raw)])
-    context.ring("post", to)
+    await store(context, about.shop_id if about else shop_id, raw, about)
     return about
+
+
+async def store(context: Context, shop_id: int, raw: bytes, about: About | None) -> None:
+    """Returns after the commit; raises what the database raises, and then nobody may be told that we have it. The same
+    mail again changes nothing."""
+    async with asyncio.timeout(PATIENCE):
+        await inbox.keep(context.pool, [Delivery(shop_id, SOURCE, delivery_id(raw, about), raw)])
+    context.ring("post", shop_id)
 
 
 def delivery_id(raw: bytes, about: About | None) -> str:

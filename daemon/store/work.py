@@ -41,6 +41,11 @@ async def add(db: Connection | Pool, shop_id: int, names: Sequence[str], now: da
     await sql.add(db, shop_id=shop_id, names=list(names), now=now)
 
 
+async def bring_forward(db: Connection | Pool, shop_id: int, name: str, now: datetime) -> None:
+    """It is due now, if it was to be later."""
+    await sql.bring_forward(db, shop_id=shop_id, name=name, now=now)
+
+
 async def take(db: Connection | Pool, shop_id: int, name: str, holder: str, lease: timedelta) -> Taken | None:
     """None: somebody else is at it."""
     row = await sql.take(db, shop_id=shop_id, name=name, holder=holder, lease=lease)

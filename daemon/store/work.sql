@@ -3,6 +3,9 @@ INSERT INTO work (shop_id, name, due_at)
 SELECT :shop_id, n.name, :now FROM unnest(:names::text[]) AS n (name)
 ON CONFLICT DO NOTHING;
 
+-- name: bring_forward!
+UPDATE work SET due_at = :now WHERE shop_id = :shop_id AND name = :name AND due_at > :now;
+
 -- name: take^
 -- Single-flight: the row is ours until the lease is over, unless somebody else has it. Who has it may renew it.
 UPDATE work SET holder = :holder, lease_until_real = clock_timestamp() + :lease
@@ -29,9 +32,9 @@ UPDATE work SET failures = 0, problem = NULL, rest_until_real = NULL
 WHERE shop_id = :shop_id AND name = :name AND failures > 0;
 
 -- name: failed!
--- Back-off doubles from 1 s to a minute: within that time what was away is noticed to be back.
+-- Back-off doubles from 1 s to 10 minutes.
 UPDATE work SET failures = failures + 1, problem = :problem,
-    rest_until_real = clock_timestamp() + least(60, power(2, least(failures, 6))) * interval '1 second'
+    rest_until_real = clock_timestamp() + least(600, power(2, least(failures, 10))) * interval '1 second'
 WHERE shop_id = :shop_id AND name = :name;
 
 -- name: serialise

@@ -147,5 +147,6 @@ async def test_twenty_five_kills_at_each_point(make_stage, channel, mode, relay)
     chance = random.Random(5)
     stage = await make_stage(mode, channel, smtp_connections=str(CONNECTIONS))
     await stage.relay.ask(delay=0.02, **relay)
-    many = [(chance.randint(3, 12), chance.randint(1, 2)) for _ in range(20)]
-    await killed_at_every_point(stage, [(1, 1)] * 5 + many)
+    few = [(chance.randint(2, 2 * CONNECTIONS), 1) for _ in range(10)]
+    many = [(chance.randint(2 * CONNECTIONS + 1, 12), 2) for _ in range(10)]
+    await killed_at_every_point(stage, [(1, 1)] * 5 + few + many)

@@ -18,6 +18,7 @@ from bench.place import Place, machine, open_place
 
 GOALS = {
     "P1": "p01_mail",
+    "P4": "p04_far",
     "P6": "p06_pixel",
     "P7": "p07_webhooks",
     "P8": "p08_carts",

@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from time import perf_counter
 
 import asyncpg
 import psutil
 
+from bench import peers
 from bench.crowd import cart, keep_all
 from bench.measured import Measured, Row
 from bench.phases import of_one_process
@@ -30,6 +32,7 @@ from daemon.store import clock
 BEFORE = NOON - timedelta(hours=4)
 """Shop time while the workers start: nothing is due yet."""
 PATIENCE = 240
+ONE_MAIL = "SELECT content FROM message WHERE content IS NOT NULL LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,11 @@ async def measure(place: Place, mails: int = 1000) -> Measured:
     async with open_relay() as relay:
         runs = {workers: await through_daemon(place, relay, workers, mails) for workers in (1, 2)}
         phases, inside = await of_one_process(place, relay, mails)
+        others = await peers_of(place, relay, mails, runs[2].per_second)
     told.rows += [
         Row("P1", "whole mail path, one worker", runs[1].figure()),
         Row("P1", "whole mail path, two workers", runs[2].figure(), runs[2].per_second / runs[1].per_second),
+        *others,
         *phases,
     ]
     told.figures = {f"mails_per_s_{workers}": round(run.per_second, 1) for workers, run in runs.items()}
@@ -90,6 +95,7 @@ async def through_daemon(place: Place, relay: Relay, workers: int, mails: int) -
             wall = perf_counter() - began
             used = [cpu_of(one) - start for one, start in zip(watched, before, strict=True)]
             memory = [one.memory_info().rss / 2**20 for one in processes]
+            await asyncio.to_thread(keep_parts, place.folder, await context.pool.fetchval(ONE_MAIL))
     return Sent(mails, wall, sum(used[:workers]), used[-2], used[-1], memory)
 
 
@@ -109,6 +115,41 @@ async def worker(place: Place, url: str, relay: Relay) -> AsyncIterator[psutil.P
     finally:
         process.terminate()
         await process.wait()
+
+
+def keep_parts(folder: Path, content: Mapping[str, str]) -> None:
+    """Both parts of one of our mails, for those who shall send as much."""
+    for name in ("html", "text"):
+        (folder / name).write_text(content[name].replace("Ada", "NAME"))
+
+
+async def peers_of(place: Place, relay: Relay, mails: int, ours: float) -> list[Row]:
+    """What others make of the same work or a part of it: mails of our size into the same relay, after our own runs."""
+    parts = place.folder / "html", place.folder / "text"
+    rows = []
+
+    async def row(what: str, run: Awaitable[dict[str, float]]) -> None:
+        try:
+            told = await run
+        except peers.Absent as absent:
+            rows.append(Row("P1", what, f"not measured: {absent}"))
+        else:
+            figure = f"{told['per_s']:,.0f}/s, {told['cpu_us']:.0f} µs CPU"
+            rows.append(Row("P1", what, figure, ours / told["per_s"]))
+
+    async def nodemailer() -> dict[str, float]:
+        node, script = await peers.node_with(place.folder / "node", "mails.mjs", "nodemailer")
+        return await peers.told(node, script, relay.port, mails, *parts)
+
+    async def post_office() -> dict[str, float]:
+        python = await peers.python_with(place.folder / "django", "django-post-office", "psycopg[binary]")
+        return await peers.told(
+            python, peers.HERE / "queued_mails.py", await place.database(empty=True), relay.port, mails, *parts
+        )
+
+    await row("two workers, to nodemailer without a database", nodemailer())
+    await row("two workers, to django-post-office with PostgreSQL", post_office())
+    return rows
 
 
 async def until(pool: asyncpg.Pool[asyncpg.Record], query: str, wanted: int) -> None:

@@ -1,31 +1,36 @@
-"""P10 and a look at P11: batches against one at a time at steps 4 and 6, and what asking costs when nothing is due."""
+"""P10: batches against one at a time at steps 4 and 6, and against a job queue whose jobs do nothing."""
 
 from __future__ import annotations
 
-import statistics
-from contextlib import AsyncExitStack
-from datetime import timedelta
-from decimal import Decimal
-from time import perf_counter
-
+from bench import peers
 from bench.crowd import cart, keep_all
 from bench.measured import Measured, Row, rate
 from bench.phases import STEPS, drained
 from bench.place import NOON, Meter, Place, settle
 from daemon.context import Context
 from daemon.flow import decide, deliver
-from daemon.store import clock, work
+from daemon.store import clock
 
 SINGLES = 30
 """Batches of one a round; beside each such round one batch of the full size."""
-LOOKS = 200
-SIZES = (2_000, 20_000)
 
 
-async def measure(place: Place, rounds: int = 3) -> Measured:
+async def measure(place: Place, rounds: int = 3, jobs: int = 5_000) -> Measured:
     told = await claims(place, rounds)
-    more = await looks(place)
-    return Measured(told.rows + more.rows, told.figures | more.figures)
+    told.rows.append(await pgqueuer(place, jobs, told.figures))
+    return told
+
+
+async def pgqueuer(place: Place, jobs: int, ours: dict[str, float]) -> Row:
+    """The same database's job queue, claiming and finishing jobs that know nothing and decide nothing."""
+    what = f"claimed {deliver.MOST} at a time, to pgqueuer's empty jobs"
+    try:
+        python = await peers.python_with(place.folder / "pgqueuer", "pgqueuer", "asyncpg")
+        told = await peers.told(python, peers.HERE / "jobs.py", await place.database(empty=True), jobs)
+    except peers.Absent as absent:
+        return Row("P10", what, f"not measured: {absent}")
+    figure = f"{rate(told['per_s'])}, {told['cpu_us']:.0f} µs CPU"
+    return Row("P10", what, figure, ours[f"claimed_by_{deliver.MOST}_per_s"] / told["per_s"], 3)
 
 
 async def claims(place: Place, rounds: int) -> Measured:
@@ -80,33 +85,3 @@ async def claim(context: Context, meter: Meter, most: int, times: int) -> None:
             _, claimed = await deliver.claim(context, context.shop_ids["main"], "email", now, most)
             if len(claimed) != most:
                 raise SystemExit(f"{len(claimed)} of {most} messages could be claimed")
-
-
-async def looks(place: Place) -> Measured:
-    """The bell's question of what is due, while nothing is, beside few carts and beside ten times as many, in turn."""
-    spans: dict[int, list[float]] = {size: [] for size in SIZES}
-    async with AsyncExitStack() as stack:
-        contexts = {size: await stack.enter_async_context(place.household()) for size in SIZES}
-        for size, context in contexts.items():
-            await clock.set_clock(context.pool, NOON - timedelta(days=1), Decimal(0))
-            await context.pool.execute("UPDATE work SET due_at = $1", NOON)
-            await keep_all(context, (cart(n, NOON) for n in range(size)), NOON)
-            await settle(context)
-        for _ in range(LOOKS):
-            for size, context in contexts.items():
-                spans[size].append(await look(context))
-    few, many = (statistics.median(spans[size]) for size in SIZES)
-    what = f"nothing due beside {SIZES[1]:,} carts, to {SIZES[0]:,}"
-    row = Row("P11", what, f"{many * 1e3:.2f} and {few * 1e3:.2f} ms a look", many / few, 1.3, at_most=True)
-    return Measured([row], {"look_few_ms": round(few * 1e3, 3), "look_many_ms": round(many * 1e3, 3)})
-
-
-async def look(context: Context) -> float:
-    """Seconds."""
-    now = await clock.shop_now(context.pool)
-    began = perf_counter()
-    due = await work.due(context.pool, list(context.shop_ids.values()), now)
-    span = perf_counter() - began
-    if due:
-        raise SystemExit(f"something is due: {due}")
-    return span

@@ -60,8 +60,8 @@ class Place:
     rules: Path
     databases: int = field(default=0)
 
-    async def database(self) -> str:
-        """The address of a migrated database of its own."""
+    async def database(self, *, empty: bool = False) -> str:
+        """The address of a database of its own, migrated unless it is somebody else's."""
         self.databases += 1
         name = f"bench_{self.databases}_{secrets.token_hex(3)}"
         connection = await asyncpg.connect(self.servers.database_url)
@@ -71,7 +71,8 @@ class Place:
             await connection.close()
         address, mark, options = self.servers.database_url.partition("?")
         url = f"{address.rpartition('/')[0]}/{name}{mark}{options}"
-        await migrate(url)
+        if not empty:
+            await migrate(url)
         return url
 
     def settings(self, database_url: str, **more: object) -> Settings:

@@ -1,6 +1,7 @@
 """Real servers for tests: one PostgreSQL and one Valkey for each pytest process, a fresh database for each test.
 
-TILLBELL_TEST_DATABASE_URL (an account that may create databases) and TILLBELL_TEST_REDIS_URL name others.
+TILLBELL_TEST_DATABASE_URL (an account that may create databases) and TILLBELL_TEST_REDIS_URL name others;
+TILLBELL_TEST_ON_SERVERS=true leaves out what meets neither.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from tests.proxy import Proxy
 
 DATABASE = os.environ.get("TILLBELL_TEST_DATABASE_URL", "")
 REDIS = os.environ.get("TILLBELL_TEST_REDIS_URL", "")
+ON_SERVERS = os.environ.get("TILLBELL_TEST_ON_SERVERS") == "true"
 # A power cut may take the tests' data. The fall of a process must not: synchronous_commit stays on.
 # When each transaction was committed is for the tests of races.
 FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "track_commit_timestamp": "on"}
@@ -33,6 +35,13 @@ def pytest_report_header() -> list[str]:
     postgres = asyncio.run(postgres_version()) if DATABASE else printed(binaries.pg_tool("postgres"))
     valkey = asyncio.run(redis_version()) if REDIS else printed(binaries.valkey_server())
     return [f"database: {postgres}", f"bell: {valkey}"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if ON_SERVERS:
+        others = [item for item in items if "servers" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in set(others)]
 
 
 def printed(program: Path) -> str:

@@ -56,6 +56,8 @@ class Bodies:
             async with patience:
                 self.coming[patience] = 0
                 async for part in source.iter_any():
+                    if patience not in self.coming:
+                        raise BodyTooSlow  # it has made way, and this part was quicker than its end
                     parts.append(part)
                     self.coming[patience] += len(part)
                     self.held += len(part)
@@ -74,4 +76,5 @@ class Bodies:
         if oldest is mine:
             raise TooManyBodies
         self.held -= self.coming.pop(oldest)
-        oldest.reschedule(asyncio.get_running_loop().time())
+        if not oldest.expired():  # else its time is over anyway
+            oldest.reschedule(asyncio.get_running_loop().time())

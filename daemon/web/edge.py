@@ -62,6 +62,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except TimeoutError:
         return plain(503, "too slow, try again", {"Retry-After": str(Full.retry_after)})
     except Exception as error:
+        if request.transport is None:
+            return plain(400, "gone")  # nobody is there to hear it
         route = request.match_info.route.name or "unnamed"
         where = traceback.extract_tb(error.__traceback__)[-1]  # not the values: they hold addresses and keys
         log.error("request failed", route=route, error=type(error).__name__, file=where.filename, line=where.lineno)

@@ -89,3 +89,15 @@ async def test_a_thousand_slow_ones_hold_no_more_than_the_room():
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert sum(isinstance(one, bytes) for one in ended) <= 11
     assert bodies.held == 0
+
+
+async def test_one_that_has_made_way_is_over_even_if_more_of_it_arrives_at_once():
+    bodies = Bodies(10, room=10)
+    slow = Sender(b"x" * 9, ends=False)
+    task = asyncio.create_task(read(bodies, slow))
+    await slow.sent.wait()
+    bodies._make_way(asyncio.timeout(1))
+    slow.goes_on.set()
+    with pytest.raises(BodyTooSlow):
+        await task
+    assert (bodies.held, bodies.coming) == (0, {})

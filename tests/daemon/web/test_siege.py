@@ -1,0 +1,93 @@
+"""While a thousand strangers trickle, forge, replay and flood, an honest shop is answered as always."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import gc
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from daemon.clock import machine_now, monotonic
+from daemon.shops.push import Push, PushConfig
+
+BESIEGERS = Path(__file__).parent / "besiegers.py"
+SECRET = "whsec_" + base64.b64encode(b"n" * 32).decode()
+HONEST = 200
+MB = 1024 * 1024
+
+
+def event(number: int) -> bytes:
+    cart = {"ref": f"cart-{number}", "currency": "EUR", "total": "5", "lines": [], "customer": {"ref": f"{number}"}}
+    return json.dumps({"type": "cart.updated", "timestamp": "2026-03-01T12:00:00Z", "data": cart}).encode()
+
+
+def signed(number: int, body: bytes, ago: int = 0) -> dict[str, str]:
+    at = int(machine_now().timestamp()) - ago
+    signature = Webhook(SECRET).sign(f"evt-{number}", datetime.fromtimestamp(at, UTC), body.decode())
+    return {"webhook-id": f"evt-{number}", "webhook-timestamp": str(at), "webhook-signature": signature}
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+
+
+async def posts(site: Any, number: int) -> float:
+    """Seconds until the honest shop has its 202."""
+    body = event(number)
+    began = monotonic()
+    async with site.visitor.post("/hooks/shop/main", data=body, headers=signed(number, body)) as answer:
+        assert answer.status == 202
+    return monotonic() - began
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("strangers", "seconds"),
+    [(100, 3), pytest.param(1000, 30, marks=pytest.mark.long)],
+    ids=["a hundred", "a thousand"],
+)
+async def test_an_honest_shop_does_not_notice_a_siege(site, strangers, seconds, record_property):
+    site.context.shops["main"] = Push(PushConfig(secrets=(SECRET,)))
+    site.context.shop_ids["main"] = site.shop_id
+    for number in range(50):  # warm
+        await posts(site, -number - 1)
+    gc.collect()
+    before = resident()
+    old = signed(0, event(0), ago=3600) | {"now": str(int(machine_now().timestamp())), "body": event(0).decode()}
+    besiegers = await asyncio.create_subprocess_exec(
+        sys.executable, str(BESIEGERS), str(site.served.public_port), str(strangers), json.dumps(old),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    await all_inside(site, strangers)
+    spans, most, end = [], 0, monotonic() + seconds
+    while len(spans) < HONEST or monotonic() < end:
+        spans.append(await posts(site, len(spans)))
+        most = max(most, resident() - before)
+    out, _ = await besiegers.communicate(b"")
+    answers = json.loads(out)
+    late = sorted(spans)[int(len(spans) * 0.95)]
+    record_property("p95_ms", round(late * 1000, 1))
+    record_property("grown_mb", round(most / MB, 1))
+    print(f"{strangers} strangers, p95 {late * 1000:.0f} ms of {len(spans)}, {most / MB:.1f} MB more, {answers}")
+    assert late <= 0.3
+    assert most <= 32 * MB + strangers * 64 * 1024
+    assert not [kind for kind in answers if kind.split()[-1].startswith("2")]
+    assert not [kind for kind in answers if kind.endswith("500")]
+    assert {"forges 401", "replays 401"} <= set(answers)
+    assert await site.context.pool.fetchval("SELECT count(*) FROM inbox") == len(spans) + 50
+
+
+async def all_inside(site: Any, count: int) -> None:
+    [listener] = site.served.public.sites
+    async with asyncio.timeout(30):
+        while len(listener.doors.inside) < count * 0.5:
+            await asyncio.sleep(0.05)

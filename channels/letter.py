@@ -118,14 +118,14 @@ def written(date: datetime) -> str:
 
 
 def body(text: str) -> bytes:
-    """UTF-8 with LF as its only line end, one at the end of what is not empty."""
+    """UTF-8 with LF as its only line end, one at the end."""
     try:
         octets = text.encode()
     except UnicodeError:
         raise BadContent("the text has a character that UTF-8 cannot say") from None
     if b"\r" in octets:
         octets = octets.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return octets if octets.endswith(b"\n") or not octets else octets + b"\n"
+    return octets if octets.endswith(b"\n") else octets + b"\n"
 
 
 def part(subtype: bytes, octets: bytes, mark: bytes, eight_bit: bool) -> bytes:

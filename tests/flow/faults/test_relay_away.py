@@ -67,7 +67,7 @@ async def test_a_relay_out_of_reach_costs_no_try(make_stage, fault, unused_tcp_p
 async def test_a_slow_greeting_gives_the_messages_back_and_is_waited_for(make_stage):
     stage = await make_stage(smtp_connections="2")
     await stage.prepared(4)
-    await stage.relay.ask(delay_at_greeting=2.5)
+    await stage.relay.ask(delay_at_greeting=3.5)
     now = await stage.now()
     await deliver.due_messages(stage.context, stage.shop_id, now)
 

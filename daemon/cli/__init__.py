@@ -37,6 +37,8 @@ COMMANDS = {
     "act:send_test": "Send one sample mail through the real relay to ADDRESS, marked as a rehearsal, and print "
     "the relay's answer.",
     "suppress:app": "Addresses that are not written to. They are kept as keyed hashes.",
+    "replies:app": "Answers of customers that nobody has read yet. None is ever deleted unread.",
+    "message:app": "Say what became of a message whose fate is unknown.",
     "person:app": "What is held about somebody: show it, hand it out, erase it.",
     "rules:app": "Check, show and try the rule files.",
 }

@@ -13,7 +13,8 @@ from rich.console import Console
 from daemon.cli.desk import AsJson, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.cli.tale import tell
-from daemon.store import brake, instance, messages, shops, story, work
+from daemon.flow.reputation import CHANNEL, warning
+from daemon.store import brake, inbox, instance, messages, reputation, shops, story, work
 from daemon.store.story import Story
 
 Noun = Annotated[
@@ -85,12 +86,17 @@ async def status(*, as_json: AsJson = False) -> int:
         stills = await instance.standstills(at.pool, at.now - timedelta(days=7))
         rests = {name: await messages.resting(at.pool, number) for name, number in at.ids.items()}
         works = {name: await work.status(at.pool, number) for name, number in at.ids.items()}
+        waiting = {name: await inbox.count_unread(at.pool, number) for name, number in at.ids.items()}
+        warned = {
+            name: warning(await reputation.lately(at.pool, number, CHANNEL, at.now)) for name, number in at.ids.items()
+        }
     problems = [
         f"shop {name}: {row.name}: {row.problem}" for name, rows in works.items() for row in rows if row.problem
     ]
     problems += [
         f"shop {name}: {channel} rests: {reason}" for name, row in rests.items() for channel, reason in row.items()
     ]
+    problems += [f"shop {name}: {text}" for name, text in warned.items() if text]
     problems += [f"process {beat.process}: {beat.held}" for beat in beats if beat.held]
     problems += [f"shop {one.shop}: {one.reason}" for one in stills if one.lifted_at is None]
     if as_json:
@@ -102,6 +108,7 @@ async def status(*, as_json: AsJson = False) -> int:
                 "paused": [asdict(pause) for pause in pauses],
                 "resting": rests,
                 "works": {name: [asdict(row) for row in rows] for name, rows in works.items()},
+                "unread_replies": waiting,
                 "problems": problems,
             }
         )
@@ -114,6 +121,9 @@ async def status(*, as_json: AsJson = False) -> int:
         for row in rows:
             if row.name == "poll" and row.silent_for is not None:
                 console().print(f"shop {name}: looked at {row.silent_for.total_seconds():.0f} s ago")
+    for name, number in waiting.items():
+        if number:
+            console().print(f"shop {name}: replies that nobody has read: {number} (`tillbell replies list`)")
     return FINDINGS if problems else FINE
 
 

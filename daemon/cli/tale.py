@@ -42,6 +42,11 @@ ENDS = {
     "not_live": "the shop went back to rehearsal",
     "not_allowed": "not to be written to",
 }
+BOUNCES = {
+    "hard": "because the address does not work",
+    "soft": "this time: the mailbox is full or out of reach",
+    "sender": "because the sender or the mail was refused",
+}
 REASONS = {"holdout": "held out"}
 LAST = 1_000_000
 
@@ -197,6 +202,8 @@ def _message(told: Story, row: Row, rank: int) -> Iterator[Line]:
     for _, started_at, outcome, code, error in row["attempts"]:
         said = error or code or ""
         yield Line(started_at, rank + 1, f"{name}: {OUTCOMES.get(outcome, outcome)}{f': {said}' if said else ''}")
+    if row["accepted_at"] and (row["reason"] or "").startswith("proven"):
+        yield Line(row["accepted_at"], rank + 2, f"{name}: {row['reason']}, so it had been taken")
     if row["ended_at"] and not (row["state"] == "failed" and row["attempts"]):
         because = f": {REASONS.get(row['reason'], row['reason'])}" if row["reason"] else ""
         yield Line(row["ended_at"], rank + 2, f"{name}: {row['state'].replace('_', ' ')}{because}")
@@ -207,6 +214,17 @@ def _message(told: Story, row: Row, rank: int) -> Iterator[Line]:
 
 
 def _hit(hit: Row) -> str:
+    detail = hit["detail"] or {}
+    said = ": ".join(str(detail[word]) for word in ("status", "said") if detail.get(word))
+    told = {
+        "delivered": "was delivered",
+        "delayed": "is delayed",
+        "bounced": f"came back, {BOUNCES.get(detail.get('severity', ''), 'undelivered')}",
+        "complained": "was called spam by its reader",
+        "replied": "was answered by its reader: see `tillbell replies`",
+    }.get(hit["kind"])
+    if told is not None:
+        return f"{told} ({said})" if said else told
     by = WHO.get(hit["class"], "somebody not yet classed")
     return {
         "opened": f"was opened by {by}",

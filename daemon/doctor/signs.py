@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from daemon import metrics
 from daemon.context import Context
+from daemon.doctor.post import post
 from daemon.doctor.reason import Question, Reason
 from daemon.store import books, brake, messages, pulse
 from daemon.store.pulse import Behind, Heard, Problem, Waiting
@@ -26,6 +27,8 @@ DOING = {
     "inbox": "pushed events",
     "enrol": "carts at rest",
     "react": "reactions",
+    "mailbox": "the look at the mailbox",
+    "post": "reports and replies",
     "decide": "decisions",
     "prepare": "mails to write",
     "deliver": "mails to send",
@@ -204,6 +207,7 @@ QUESTIONS = (
     Question("work", works),
     Question("rest", rests),
     Question("pause", pauses),
+    Question("post", post, every=60.0),
     Question("books", bookkeeping, every=60.0),
 )
 """All that is asked of the installation as a whole. One more: a function, here or in its own module, and a line."""

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from daemon.context import Context
-from daemon.store import clock, retention
+from daemon.store import clock, inbox, retention
 
 log = structlog.get_logger()
 
@@ -24,10 +24,10 @@ async def what_is_old(context: Context, shop_id: int, state: dict[str, Any], now
     letters = await retention.forget_content(
         context.pool, shop_id, int(state.get("content", 0)), now - context.settings.keep_content, MOST
     )
-    if hits.forgotten or letters.forgotten:
-        log.info(
-            "stopped", shop=context.shop_name(shop_id), hits=hits.forgotten, texts=letters.forgotten, kept="no more"
-        )
+    mails = await inbox.forget_mails(context.pool, shop_id, now - context.settings.keep_hits, MOST)
+    if hits.forgotten or letters.forgotten or mails:
+        texts = letters.forgotten + mails
+        log.info("stopped", shop=context.shop_name(shop_id), hits=hits.forgotten, texts=texts, kept="no more")
     return {
         **state,
         **({"hits": hits.reached.isoformat()} if hits.reached else {}),

@@ -77,12 +77,19 @@ async def _work_off(db: Connection, shop_id: int, mails: Sequence[Read], now: da
             continue
         done[mail.id] = await _contained(db, shop_id, mail, letter, now)
     await inbox.close_mails(db, shop_id, done, now)
+    erased = [number for number, effect in done.items() if _is_erased(letters.get(effect.message_id or 0))]
+    if erased:
+        await inbox.forget_these(db, shop_id, erased)
     return [mail for mail in mails if mail.id in done]
 
 
 def _is_ready(letter: Letter | None, people: set[int]) -> bool:
     """Not one whose person was merged into somebody who is not locked, nor one whose relay has yet to answer us."""
     return letter is None or (letter.person_id in people and letter.state != "sending")
+
+
+def _is_erased(letter: Letter | None) -> bool:
+    return letter is not None and letter.email_hmac is None
 
 
 async def _contained(db: Connection, shop_id: int, mail: Read, letter: Letter | None, now: datetime) -> Effect:

@@ -112,6 +112,8 @@ WITH tries AS MATERIALIZED (
     FROM letters WHERE a.shop_id = :shop_id AND a.message_id = letters.id
 ), links AS (
     DELETE FROM link l USING letters WHERE l.shop_id = :shop_id AND l.message_id = letters.id
+), mails AS (
+    UPDATE inbox i SET body = '', unread = false FROM letters WHERE i.shop_id = :shop_id AND i.message_id = letters.id
 )
 UPDATE event e SET user_agent = '', ip_net = '', detail = NULL
 FROM letters WHERE e.shop_id = :shop_id AND e.message_id = letters.id;

@@ -121,6 +121,16 @@ async def has_read(db: Connection | Pool, shop_id: int, ids: Sequence[int]) -> l
     return [row["id"] for row in await sql.has_read(db, shop_id=shop_id, ids=sorted(ids))]
 
 
+async def forget_these(db: Connection, shop_id: int, ids: Sequence[int]) -> None:
+    """The text of these, which have been worked off; unread replies keep it."""
+    await sql.forget_these(db, shop_id=shop_id, ids=sorted(ids))
+
+
+async def forget_mails(db: Connection | Pool, shop_id: int, until: datetime, most: int) -> int:
+    """How many mails that were worked off before `until` (shop time) lost their text; unread replies do not."""
+    return len(await sql.forget_mails(db, shop_id=shop_id, until=until, most=most))
+
+
 async def done(db: Connection | Pool, shop_id: int, effects: Mapping[int, tuple[str, str]], now: datetime) -> int:
     """Worked off: by id (`done` or `refused`, what came of it). How many were still waiting."""
     ids = sorted(effects)

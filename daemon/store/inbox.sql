@@ -69,13 +69,14 @@ SELECT count(*) FROM inbox WHERE shop_id = :shop_id AND unread;
 -- Somebody has read these and seen to them.
 UPDATE inbox SET unread = false WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND unread RETURNING id;
 
+-- name: forget_these!
+-- About people who were erased: that they came is enough.
+UPDATE inbox SET body = '' WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND state <> 'waiting' AND NOT unread;
+
 -- name: forget_mails
 -- What came by mail is kept as long as raw hits are; that it came, and what came of it, stays. Unread replies stay whole.
 WITH old AS (
-    SELECT id FROM inbox WHERE shop_id = :shop_id AND id > :after AND source = 'mail' AND done_at < :until
-    ORDER BY id LIMIT :most
-), done AS (
-    UPDATE inbox i SET body = '' FROM old WHERE i.shop_id = :shop_id AND i.id = old.id AND NOT i.unread AND i.body <> ''
-    RETURNING i.id
+    SELECT id FROM inbox WHERE shop_id = :shop_id AND source = 'mail' AND body <> '' AND NOT unread AND done_at < :until
+    ORDER BY done_at LIMIT :most
 )
-SELECT max(old.id) AS reached, count(*) AS seen, (SELECT count(*) FROM done) AS forgotten FROM old;
+UPDATE inbox i SET body = '' FROM old WHERE i.shop_id = :shop_id AND i.id = old.id AND NOT i.unread RETURNING i.id;

@@ -35,7 +35,7 @@ SELECT m.id, m.recovery_id, m.step, m.channel, m.state, m.reason, m.basis, m.bas
 FROM message m WHERE m.shop_id = :shop_id AND m.recovery_id = ANY(:recoveries::bigint[]) ORDER BY m.id;
 
 -- name: events
-SELECT e.message_id, e.kind, e.at, e.class, e.link_no, e.method, e.user_agent
+SELECT e.message_id, e.kind, e.at, e.class, e.link_no, e.method, e.user_agent, e.detail
 FROM event e WHERE e.shop_id = :shop_id AND e.message_id = ANY(:messages::bigint[]) ORDER BY e.at, e.id;
 
 -- name: person^

@@ -9,4 +9,5 @@ ALTER TABLE event ADD CONSTRAINT event_kind_check CHECK (kind IN (
 ALTER TABLE inbox ADD COLUMN message_id bigint, ADD COLUMN unread boolean NOT NULL DEFAULT false;
 CREATE INDEX inbox_unread ON inbox (shop_id, id) WHERE unread;
 CREATE INDEX inbox_of_message ON inbox (shop_id, message_id) WHERE message_id IS NOT NULL;
+CREATE INDEX inbox_mail_kept ON inbox (shop_id, done_at) WHERE source = 'mail' AND body <> '' AND NOT unread;
 CREATE INDEX inbox_mail_waiting ON inbox (shop_id, id) WHERE state = 'waiting' AND source = 'mail';

@@ -1,0 +1,37 @@
+"""What comes back: does anybody read it, and what does it say of us?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from daemon.context import Context
+from daemon.doctor.reason import Reason
+from daemon.flow.reputation import CHANNEL, warning
+from daemon.store import inbox, reputation
+
+
+async def post(context: Context, now: datetime) -> list[Reason]:
+    """Complaints and dead addresses before the brake goes on, replies that wait, shops whose reports nobody reads."""
+    reasons = []
+    for name, shop_id in sorted(context.shop_ids.items()):
+        if text := warning(await reputation.lately(context.pool, shop_id, CHANNEL, now)):
+            hint = "who is written to, and why do they not want it? see `tillbell why`"
+            reasons.append(Reason("reputation", f"shop {name}: {text}", hint))
+        if number := await inbox.count_unread(context.pool, shop_id):
+            reasons.append(
+                Reason("replies", f"shop {name}: {number} replies wait", "`tillbell replies list`", amiss=False)
+            )
+    return reasons + unread(context)
+
+
+def unread(context: Context) -> list[Reason]:
+    """Live shops of which nothing that comes back is seen. One mailbox may serve several shops."""
+    shops = context.keeper.book.shops
+    if context.settings.lmtp_listen or any(shop.mailbox for shop in shops.values()):
+        return []
+    hint = "set mailbox in shops.yaml or TILLBELL_LMTP_LISTEN: see docs/bounces.md"
+    return [
+        Reason("post", f"shop {name}: bounces, complaints and replies are not read", hint, amiss=False)
+        for name, shop in sorted(shops.items())
+        if shop.mode == "live"
+    ]

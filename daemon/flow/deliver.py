@@ -67,20 +67,30 @@ class Delivery:
     async def may_leave(self, message: Message) -> bool:
         """The last look, right before the first byte and before the last: many ask, one query answers."""
         self.queued.discard(message.fence)
-        first = self.pace is not None and await self.pace.take(message.fence)
-        wanted = await self._looks(message)
-        if self.pace is not None and first:
-            (self.pace.begins if wanted else self.pace.spare)(message.fence)
+        if self.pace is None or message.fence in self.pace.taken:
+            return (await self._look(message))[0]
+        turn = self.pace.turn(message.fence)
+        try:
+            while True:
+                wanted, known_at = await self._look(message)
+                left = known_at + FRESH - monotonic()
+                if not wanted or turn.done() or (await asyncio.wait([turn], timeout=max(left, 0.001)))[0]:
+                    break
+        except BaseException:
+            self.pace.spare(message.fence)
+            raise
+        (self.pace.begins if wanted else self.pace.spare)(message.fence)
         return wanted
 
-    async def _looks(self, message: Message) -> bool:
+    async def _look(self, message: Message) -> tuple[bool, float]:
+        """Whether it may leave, and since when that has been known (machine time): not long ago, if possible."""
         for _ in range(LOOKS):
             if self.context.stopping.is_set():
-                return False
+                return False, monotonic()
             wanted, asked_at = await self.rechecker.submit(message)
             if not wanted or monotonic() - asked_at <= FRESH:
-                return wanted
-        return wanted  # the database is too slow for more: what it said last counts
+                break
+        return wanted, asked_at  # the database is too slow for more: what it said last counts
 
     def report(self, message: Message, outcome: Outcome) -> None:
         """Every outcome is recorded; a lost one would end as unknown by the reaper."""

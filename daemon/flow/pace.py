@@ -96,30 +96,24 @@ class Pace:
             self._set_timer()
         return found
 
-    async def take(self, fence: int) -> bool:
-        """Wait for a token of our share. One message takes one, however often it asks; True: now it did."""
-        if fence in self.taken:
-            return False
+    def turn(self, fence: int) -> asyncio.Future[None]:
+        """Done when this message has a token of our share: then its first byte has to leave at once, or `spare` it.
+        Whoever stops waiting has to `spare` it too."""
         self.busy_until = monotonic() + LINGER
         self._see_to_it()
+        self.expected.discard(fence)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.waiting.append((fence, turn))
         self._settle()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.spare(fence)
-            raise
-        finally:
-            self.expected.discard(fence)
-        return True
+        return turn
 
     def spare(self, fence: int) -> None:
         """No byte has left, so it is as if it had not been taken."""
-        self.expected.discard(fence)
-        if self.taken.pop(fence, None) is not None:
-            self._settle()
+        for waiting, turn in self.waiting:
+            if waiting == fence:
+                turn.cancel()
+        self.taken.pop(fence, None)
+        self._settle()
 
     def begins(self, fence: int) -> None:
         """Its first byte leaves now."""
@@ -128,7 +122,7 @@ class Pace:
 
     def used(self, fence: int, *, accepted: bool = False) -> None:
         """The relay has answered, or never will. The body waits for an answer of its own, so at least half of the
-        shortest transaction lies between its first byte and the acceptance: that much of the span has passed already."""
+        shortest transaction lies between its first byte and the acceptance: that much of the span has passed."""
         self.expected.discard(fence)
         since = self.taken.pop(fence, None)
         if since is None:

@@ -38,7 +38,7 @@ WHY: Mapping[str, str] = {
     "attempt": "each time a message was handed to the provider, and its answer",
     "link": "where the links of their messages lead",
     "event": "opened, clicked, unsubscribed: with the browser's name and a shortened network address",
-    "delivery": "what the shop pushed, as it came, until it is forgotten",
+    "delivery": "what the shop pushed and what came by mail, as it came, until it is forgotten",
 }
 """Each table that may hold something of a person, and what for."""
 
@@ -106,16 +106,20 @@ class Marks:
     needed any more."""
 
     def __init__(self, people: Sequence[One], *rows: Sequence[Mapping[str, Any]]) -> None:
-        identities, carts, orders = rows
+        identities, carts, orders, messages = rows
+        self.messages = {row["id"] for row in messages}
         addresses = [one.email for one in people] + [row["value"] for row in identities if row["kind"] == "email"]
         self.parts = {normal(one) for one in addresses if one} | {one.phone for one in people if one.phone}
         refs = [one.customer_ref for one in people] + [row["value"] for row in identities if row["kind"] == "customer"]
         refs += [row["ref"] for row in (*carts, *orders)]
         self.whole = {normal(one) for one in refs if one}
 
-    def on(self, body: bytes) -> bool:
-        """Whether it says an address or number of theirs anywhere, or a reference of theirs as a value."""
-        text = body.decode("utf-8", "replace")
+    def on(self, one: Delivery) -> bool:
+        """Whether it answers a message of theirs, says an address or number of theirs anywhere, or a reference of
+        theirs as a value."""
+        if one.message_id in self.messages:
+            return True
+        text = one.body.decode("utf-8", "replace")
         try:
             values = [normal(value) for value in _values(json.loads(text))]
         except (ValueError, RecursionError):
@@ -138,7 +142,7 @@ async def about(db: Connection | Pool, shop_id: int, marks: Marks, after: int = 
     """What was pushed about somebody and is still kept as it came. Reads the inbox of the shop, in pages."""
     while page := await dossier.deliveries(db, shop_id, after, MOST):
         for one in page:
-            if marks.on(one.body):
+            if marks.on(one):
                 yield one
         after = page[-1].id
 
@@ -161,7 +165,7 @@ async def erase(pool: Pool, pepper: bytes, shop_id: int, person: int, now: datet
 async def _marks(db: Connection | Pool, shop_id: int, person: int) -> Marks:
     people = await dossier.people(db, shop_id, person)
     rows = await dossier.held(db, shop_id, person)
-    return Marks(people, rows.get("identity", []), rows.get("cart", []), rows.get("order", []))
+    return Marks(people, *(rows.get(noun, []) for noun in ("identity", "cart", "order", "message")))
 
 
 async def _erase(

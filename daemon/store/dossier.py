@@ -58,6 +58,7 @@ class Delivery:
     body: bytes
     received_at: datetime
     state: str
+    message_id: int | None
 
 
 async def find(db: Connection | Pool, shops: Sequence[int], word: Word) -> list[Found]:

@@ -40,7 +40,7 @@ ORDER BY 1, 2;
 
 -- name: deliveries
 -- What was pushed and is still kept as it came, behind the given id.
-SELECT id, source, delivery_id, body, received_at, state FROM inbox
+SELECT id, source, delivery_id, body, received_at, state, message_id FROM inbox
 WHERE shop_id = :shop_id AND id > :after AND body <> '' ORDER BY id LIMIT :most;
 
 -- name: newest_delivery$
@@ -120,4 +120,4 @@ FROM letters WHERE e.shop_id = :shop_id AND e.message_id = letters.id;
 
 -- name: erase_deliveries!
 -- What waits still has its effect, which for somebody who was erased is none; then it goes, too.
-UPDATE inbox SET body = '' WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND state <> 'waiting';
+UPDATE inbox SET body = '', unread = false WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND state <> 'waiting';

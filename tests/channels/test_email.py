@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult
@@ -144,6 +145,57 @@ async def test_mail_is_dated_by_the_clock_that_is_given(make_relay, make_message
     await attempt(email, make_message(), always)
     await email.close()
     assert b"\r\nDate: Sun, 01 Mar 2026 12:30:00 +0000\r\n" in relay.mails[0]
+
+
+@pytest.mark.parametrize("tls", ["none", "starttls", "implicit"])
+@pytest.mark.parametrize("name", ["asyncio", "uvloop"])
+async def test_relay_that_pipelines_over_tls_on_either_loop(certificate, make_message, monkeypatch, name, tls):
+    """In a loop of its own, in a thread: what the daemon runs on in production."""
+    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
+    loops = pytest.importorskip(name)
+
+    class Pipelining(Handler):
+        async def handle_EHLO(self, server, session, envelope, hostname, responses):
+            session.host_name = hostname
+            return [responses[0], "250-PIPELINING", *responses[1:]]
+
+    async def story():
+        handler, loop, context, open_ = Pipelining(), asyncio.get_running_loop(), certificate.server(), set()
+
+        class Known(SMTP):
+            def connection_made(self, transport):
+                open_.add(transport)
+                super().connection_made(transport)
+
+        options = {"tls_context": context, "require_starttls": True} if tls == "starttls" else {}
+        server = await loop.create_server(
+            lambda: Known(handler, hostname="relay.test", loop=loop, **options),
+            *("127.0.0.1", 0),
+            ssl=context if tls == "implicit" else None,
+        )
+        port = server.sockets[0].getsockname()[1]
+        ca_file = None if tls == "none" else certificate.cert
+        email = Email(Config(host="localhost", port=port, tls=tls, ca_file=ca_file, helo="a.test", connections=2))
+        states = []
+        sizes = {number: 400 if number % 5 else 20_000 for number in range(10)}
+        messages = [make_message(number, text=f"{number}\n" + "ü. " * size) for number, size in sizes.items()]
+        await email.hand_over(messages, always, lambda message, outcome: states.append(outcome.state))
+        assert all(line.pipelines for line in email.pool.idle)
+        await email.close()
+        server.close()
+        for transport in open_:
+            transport.abort()
+        return states, handler
+
+    def run():
+        with asyncio.Runner(loop_factory=loops.new_event_loop) as runner:
+            return runner.run(story())
+
+    states, handler = await asyncio.to_thread(run)
+    assert states == ["accepted"] * 10
+    assert handler.secure == [tls == "starttls"] * 10  # aiosmtpd knows of no other
+    texts = {message_from_bytes(content).get_payload(0).get_payload(decode=True) for _, _, content in handler.envelopes}
+    assert len(texts) == 10
 
 
 async def test_uvloop_speaks_starttls_too(certificate, make_message):

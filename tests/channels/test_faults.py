@@ -38,9 +38,10 @@ async def always(message):
     return True
 
 
+@pytest.mark.parametrize("pace", [(), ("-p",)], ids=["all at once", "one by one"])
 @pytest.mark.parametrize(("options", "state"), [case[:2] for case in SINK], ids=[case[2] for case in SINK])
-async def test_fault(make_sink, make_email, make_message, options, state):
-    port = await make_sink(*options)
+async def test_fault(make_sink, make_email, make_message, options, state, pace):
+    port = await make_sink(*pace, *options)
     spans = {"to_dot": timedelta(seconds=1 if "-w" in options else 30), "from_dot": timedelta(seconds=30)}
 
     async def once(number):

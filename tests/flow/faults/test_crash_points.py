@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections import Counter
 from dataclasses import dataclass
 
@@ -151,3 +152,32 @@ async def test_twenty_five_kills_at_each_point(make_stage, channel, mode, relay)
     few = [(chance.randint(2, 2 * CONNECTIONS), 1) for _ in range(10)]
     many = [(chance.randint(2 * CONNECTIONS + 1, 12), 2) for _ in range(10)]
     await killed_at_every_point(stage, [(1, 1)] * 5 + few + many)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("point", BETWEEN)
+async def test_whoever_stands_still_past_its_lease_sends_nothing_after_it(make_stage, point):
+    due = 2 * CONNECTIONS
+    stage = await make_stage(smtp_connections=str(CONNECTIONS))
+    await stage.relay.ask(delay=0.02, pipelining=True)
+    await stage.prepared(due)
+    worker = await stage.worker(fault=f"{point}:freeze")
+
+    async def frozen():
+        return worker.log.exists() and worker.fired(point) and (await stage.states()).get("sending", 0) > 0
+
+    await stage.until(frozen)
+    await stage.leases_end()
+    await stop.sweep(stage.context, stage.shop_id, await stage.now())
+    worker.sends(signal.SIGCONT)
+
+    async def all_told():
+        return not await stage.value("SELECT count(*) FROM attempt WHERE outcome IS NULL OR outcome = 'unknown'")
+
+    await stage.until(all_told)
+    told = (await stage.relay.ask("taken"))["taken"]
+    assert len({message for message, _, _ in told}) == len(told)
+    assert bool(told) is (point not in ("after_claim_commit", "before_connect")), "what had not left stays where it is"
+    assert await stage.states() == +Counter(accepted=len(told), unknown=due - len(told))
+    await stage.books_are_clean()

@@ -2,15 +2,21 @@
 
 import asyncio
 import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from daemon.errors import ConfigurationError
+import daemon.migrate
+import daemon.run
+from daemon.errors import ConfigurationError, TemporaryError
 from daemon.migrate import migrate
 from daemon.schema import check_schema
 from migrations.files import SQL_FOLDER, sql_files
+
+ROOT = Path(__file__).parents[2]
 
 
 async def test_everything_is_applied_once_in_order(empty_database):
@@ -62,3 +68,72 @@ async def test_one_that_fails_half_way_leaves_nothing(database, db, tmp_path):
         await migrate(database, newer)
     assert await db.fetchval("SELECT to_regclass('half')") is None
     await check_schema(db)
+
+
+async def test_one_that_is_killed_half_way_leaves_nothing_and_is_run_again(database, db, tmp_path):
+    newer = with_another(tmp_path, "9998_long.sql", "CREATE TABLE half (x int); SELECT pg_sleep(60);")
+    script = "import asyncio, sys, pathlib, daemon.migrate as m\n"
+    script += "asyncio.run(m.migrate(sys.argv[1], pathlib.Path(sys.argv[2])))"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, database, str(newer), cwd=ROOT)
+    sleeps = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+    async with asyncio.timeout(30):
+        while not await db.fetchval(sleeps):
+            await asyncio.sleep(0.02)
+    process.kill()
+    await process.wait()
+    assert await db.fetchval("SELECT to_regclass('half')") is None
+    await check_schema(db)
+    (newer / "9998_long.sql").write_text("CREATE TABLE half (x int);")
+    assert await migrate(database, newer) == ["9998_long"]
+    assert await db.fetchval("SELECT to_regclass('half')") is not None
+
+
+async def test_a_table_that_is_held_makes_it_wait_and_nobody_behind_it(database, db, tmp_path, monkeypatch):
+    """Whoever waits for a table keeps all others from it: so the migration lets go, and comes again."""
+    monkeypatch.setattr(daemon.migrate, "LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(daemon.migrate, "PAUSE", 0.05)
+    newer = with_another(tmp_path, "9998_one_more.sql", "ALTER TABLE shop ADD COLUMN more int;")
+    holder = await asyncpg.connect(database)
+    await holder.execute("BEGIN; LOCK TABLE shop IN ACCESS SHARE MODE")
+    at_work = asyncio.create_task(migrate(database, newer))
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'shop'::regclass"
+    async with asyncio.timeout(20):
+        while not await db.fetchval(waits):
+            await asyncio.sleep(0.005)
+        while await db.fetchval(waits):
+            await asyncio.sleep(0.005)
+    await holder.execute("COMMIT")
+    assert await at_work == ["9998_one_more"]
+    await holder.close()
+
+
+async def test_a_migration_that_never_gets_its_table_says_so_and_changes_nothing(database, db, tmp_path, monkeypatch):
+    monkeypatch.setattr(daemon.migrate, "LOCK_TIMEOUT", "20ms")
+    monkeypatch.setattr(daemon.migrate, "PAUSE", 0.01)
+    monkeypatch.setattr(daemon.migrate, "TRIES", 3)
+    newer = with_another(tmp_path, "9998_one_more.sql", "ALTER TABLE shop ADD COLUMN more int;")
+    await db.execute("BEGIN; LOCK TABLE shop IN ACCESS SHARE MODE")
+    with pytest.raises(TemporaryError, match="nothing was changed"):
+        await migrate(database, newer)
+    await db.execute("ROLLBACK")
+    await check_schema(db)
+
+
+async def test_an_old_daemon_beside_a_new_schema_stops_with_a_sentence(town):
+    """It notices at its next heartbeat, which comes before any claim that is not fresh."""
+    await town.context.pool.execute("UPDATE alembic_version SET version_num = '9999'")
+    town.context.cut_off = True
+    with pytest.raises(ConfigurationError, match=r"schema 9999.*hint: install the newer tillbell again"):
+        await town.context.may_claim()
+
+
+async def test_a_running_process_ends_when_its_database_is_migrated_by_a_newer_one(town, monkeypatch):
+    monkeypatch.setattr(daemon.run, "BEAT", 0.05)
+    settings = town.context.settings.model_copy(update={"listen": "127.0.0.1:0"})
+    own = {"stopping": asyncio.Event(), "bell": asyncio.Event(), "reasons": [], "deliveries": {}}
+    context = replace(town.context, settings=settings, process="old", **own)
+    async with daemon.run.running(context, ""):
+        await context.pool.execute("UPDATE alembic_version SET version_num = '9999'")
+        async with asyncio.timeout(20):
+            await context.stopping.wait()
+        assert "schema 9999" in context.ends_because

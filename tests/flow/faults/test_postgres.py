@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import signal
 from collections import Counter
 
+import asyncpg
 import pytest
+
+from daemon.clock import monotonic
+from daemon.embedded import start
+from daemon.migrate import migrate
+from daemon.store import clock
+from daemon.store.database import connect_pool, is_transient, transaction
 
 
 async def all_sent(stage, count, within=60):
@@ -18,6 +28,13 @@ async def all_sent(stage, count, within=60):
     copies = Counter(address for _, address, _ in taken)
     assert [address for address, number in copies.items() if number > 1] == []
     assert len(copies) == count
+
+
+def some(stage, count):
+    async def accepted():
+        return (await stage.states()).get("accepted", 0) >= count
+
+    return accepted
 
 
 async def works(stage, proxy):
@@ -34,7 +51,7 @@ async def works(stage, proxy):
 @pytest.mark.parametrize(
     ("eaten", "messages"),
     [
-        pytest.param(40, 600, id="forty answers to COMMIT are lost"),
+        pytest.param(25, 300, id="twenty-five answers to COMMIT are lost"),
         pytest.param(200, 2000, id="two hundred answers to COMMIT are lost", marks=pytest.mark.long),
     ],
 )
@@ -49,3 +66,162 @@ async def test_a_lost_answer_to_commit_costs_no_message_and_no_copy(eaten, messa
     assert await stage.value("SELECT max(tries) FROM message") == 1
     await stage.no_deadlocks()
     await stage.books_are_clean()
+
+
+@pytest.fixture
+async def own_postgres(open_folder):
+    """A server of this test alone, migrated, to be stopped and started."""
+    settings = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
+    async with await start(open_folder / "own", with_valkey=False, keep=False, settings=settings) as servers:
+        await migrate(servers.database_url)
+        yield servers
+
+
+async def test_backends_that_are_killed_in_the_middle_cost_nothing(make_stage):
+    stage = await make_stage(smtp_connections="5")
+    await stage.prepared(400)
+    await stage.relay.ask(delay=0.01)
+    await stage.worker()
+    await stage.until(some(stage, 10))
+    kill = """
+        SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'tillbell' AND pid <> pg_backend_pid()
+            AND xact_start IS NOT NULL AND state <> 'idle'
+    """
+    killed = 0
+
+    async def enough():
+        nonlocal killed
+        async with asyncio.timeout(2):
+            killed += await stage.value(kill)
+        return killed >= 20 or (await stage.states()).get("accepted") == 400
+
+    await stage.until(enough, within=60)
+    assert killed >= 5
+    await all_sent(stage, 400)
+    await stage.books_are_clean()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "messages"),
+    [
+        pytest.param(2, 300, id="for two seconds"),
+        pytest.param(20, 3000, id="for twenty seconds", marks=pytest.mark.long),
+    ],
+)
+async def test_postgres_is_stopped_and_comes_back(seconds, messages, make_stage, own_postgres):
+    """In the middle of the work. The first claim is made within ten seconds, by the same process."""
+    stage = await make_stage(database_url=own_postgres.database_url, smtp_connections="5")
+    await stage.prepared(messages)
+    await stage.relay.ask(delay=0.02)
+    worker = await stage.worker()
+
+    await stage.until(some(stage, 20))
+    [server] = own_postgres.running
+    await server.stop()
+    await asyncio.sleep(seconds)  # the fault itself: how long it is away
+    fence = None
+    await server.start()
+    began = monotonic()
+
+    async def claims():
+        nonlocal fence
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            newest = await stage.value("SELECT last_value FROM fence")
+            fence = newest if fence is None else fence
+            return newest > fence or (await stage.states()).get("accepted") == messages
+        return False
+
+    await stage.until(claims, within=20)
+    after = monotonic() - began
+    print(f"first claim {after:.1f} s after PostgreSQL came back")
+    assert after <= 10
+    assert worker.lives()
+    await all_sent(stage, messages, within=90)
+    await stage.books_are_clean()
+
+
+@pytest.mark.long
+async def test_a_server_that_became_read_only_is_waited_for(make_stage):
+    """As after a failover: what is written is refused, until the address leads to one that may write."""
+    stage = await make_stage(smtp_connections="5")
+    await stage.prepared(200)
+    name = await stage.value("SELECT current_database()")
+    await stage.relay.ask(delay=0.02)
+    worker = await stage.worker()
+
+    await stage.until(some(stage, 10))
+    await stage.value(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    await stage.value(BREAK_OFF)
+
+    async def quiet():
+        return (await stage.relay.ask("under_way"))["under_way"] == {}
+
+    await stage.until(quiet)
+    async with stage.context.pool.acquire() as db:
+        await db.execute("SET default_transaction_read_only = off")
+        await db.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+    await all_sent(stage, 200)
+    assert worker.lives()
+    await stage.books_are_clean()
+
+
+BREAK_OFF = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'tillbell' AND pid <> pg_backend_pid()
+"""
+
+
+@pytest.mark.long
+async def test_too_many_connections_are_waited_for(make_stage):
+    """A worker that gets two connections does with two, and with none for a while."""
+    stage = await make_stage(smtp_connections="5")
+    await stage.prepared(200)
+    url = stage.env["TILLBELL_DATABASE_URL"]
+    role = f"guest_{await stage.value('SELECT current_database()')}"
+    await stage.value(f"CREATE ROLE {role} LOGIN PASSWORD 'guest' CONNECTION LIMIT 2 IN ROLE tillbell")
+    try:
+        account, _, place = url.partition("@")
+        worker = await stage.worker(TILLBELL_DATABASE_URL=f"postgresql://{role}:guest@{place}")
+        assert account
+
+        await stage.until(some(stage, 10))
+        await stage.value(f"ALTER ROLE {role} CONNECTION LIMIT 0")
+        await stage.value(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{role}'")
+        await stage.value(f"ALTER ROLE {role} CONNECTION LIMIT 2")
+        await all_sent(stage, 200)
+        assert worker.lives()
+        await stage.books_are_clean()
+        worker.sends(signal.SIGKILL)
+    finally:
+        await stage.value(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{role}'")
+        await stage.value(f"DROP ROLE {role}")
+
+
+async def test_fifty_slow_tasks_on_two_connections_wait_two_seconds_and_no_longer(database):
+    """Whoever gets none is told so: an error that passes. Nothing hangs, and afterwards all is as before."""
+    pool = await connect_pool(database, 2)
+    try:
+        began = monotonic()
+        waits = []
+
+        async def slow(number):
+            try:
+                if number % 2:
+                    return await clock.sql.shop_now(pool)
+                async with transaction(pool) as db:
+                    return await db.fetchval("SELECT 1 FROM pg_sleep(3)")
+            except Exception as error:
+                waits.append((monotonic() - began, error))
+                return None
+
+        done = await asyncio.gather(*(slow(number) for number in range(0, 50)))
+        assert sum(one is not None for one in done) >= 2
+        assert len(waits) >= 40
+        assert all(is_transient(error) for _, error in waits)
+        last = max(after for after, _ in waits)
+        print(f"{len(waits)} of 50 told to come again, the last after {last:.2f} s")
+        assert last <= 2.5
+        assert await pool.fetchval("SELECT 1") == 1
+    finally:
+        pool.terminate()

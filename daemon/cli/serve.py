@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,7 @@ from daemon.house import house, open_channels, servers_of
 from daemon.settings import PREFIX, Settings
 from daemon.shops import discover
 from daemon.store import clock
+from rules.shops import ShopWords
 
 Part = Annotated[
     Literal["all", "web", "worker"], Parameter(help="Only this part: web answers and takes in, worker does the work.")
@@ -92,7 +94,18 @@ def _rules(chosen: Settings) -> list[str]:
         mail.load(own if own.is_dir() else None)
     except mail.TemplateError as error:
         findings.append(str(error))
-    return findings
+    return findings + _post(chosen, book.shops)
+
+
+def _post(chosen: Settings, shops: Mapping[str, ShopWords]) -> list[str]:
+    """Whether what comes back finds the way that was made for it."""
+    if not chosen.lmtp_listen:
+        return []
+    return [
+        f"shop {name}: TILLBELL_LMTP_LISTEN waits for reports, and without bounce_domain they go to the sender's domain"
+        for name, shop in sorted(shops.items())
+        if shop.sender is not None and shop.sender.bounce_domain is None and shop.mailbox is None
+    ]
 
 
 async def _shops(chosen: Settings) -> list[str]:

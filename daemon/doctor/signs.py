@@ -70,6 +70,7 @@ def of_processes(beats: Sequence[Heard], gone: Sequence[Heard]) -> list[Reason]:
     heard = [one for one in beats if one.silent_for < SILENT]
     if not any(one.kind in WORKERS for one in heard):
         reasons.append(Reason("worker", "no worker runs, so nothing is decided and nothing sent", "`tillbell run`"))
+    reasons += [Reason("held", f"{one.process} ({one.kind}) claims nothing: {one.held}") for one in heard if one.held]
     lines = {one.process: one.journal_lines for one in heard if one.journal_lines}
     metrics.journal_waiting.set(sum(lines.values()))
     reasons += [

@@ -42,6 +42,8 @@ class Heard:
     silent_for: timedelta
     up_for: timedelta
     """Since it began, silent or not."""
+    held: str = ""
+    """Why it claims nothing; empty when it does."""
 
 
 @dataclass(frozen=True, slots=True)

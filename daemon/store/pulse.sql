@@ -59,7 +59,7 @@ WHERE o.messages > 0 ORDER BY s.shop_id;
 
 -- name: beats
 -- The processes that were here within a day, oldest first. One that ended in order is not among them.
-SELECT process, kind, journal_lines, clock_timestamp() - beat_real AS silent_for, clock_timestamp() - since_real AS up_for
+SELECT process, kind, journal_lines, held, clock_timestamp() - beat_real AS silent_for, clock_timestamp() - since_real AS up_for
 FROM heartbeat WHERE beat_real > clock_timestamp() - interval '1 day' ORDER BY since_real, process;
 
 -- name: problems

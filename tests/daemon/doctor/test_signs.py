@@ -41,6 +41,11 @@ def test_hits_that_wait_in_a_journal_are_told_by_process():
     assert [str(one) for one in said] == ["7 hits wait in the journal of w; nothing is sent until they are taken over"]
 
 
+def test_a_process_that_holds_back_says_why():
+    one = Heard("a", "worker", 0, timedelta(seconds=3), timedelta(hours=1), "the disk is nearly full")
+    assert [one.text for one in signs.of_processes([one], [])] == ["a (worker) claims nothing: the disk is nearly full"]
+
+
 def test_work_is_late_after_a_minute():
     rows = [Behind(1, "decide", timedelta(seconds=59)), Behind(1, "deliver", timedelta(seconds=754))]
     said = signs.of_the_bell(rows, {1: "main"})

@@ -18,7 +18,9 @@ from bench.place import Place, machine, open_place
 
 GOALS = {
     "P1": "p01_mail",
+    "P3": "p03_transport",
     "P4": "p04_far",
+    "P5": "p05_composer",
     "P6": "p06_pixel",
     "P7": "p07_webhooks",
     "P8": "p08_carts",

@@ -31,6 +31,14 @@ def render(template: Template, context: MailContext, tracking: Tracking | None =
 
     Raises `MailError` where something is missing that the law or the reader needs, `NothingToShow` for an empty cart.
     """
+    language, links, values = valued(template, context, tracking)
+    html, text = printed(template, values)
+    table = tuple(links.table) if tracking else ()
+    return Rendered(values["mail"]["subject"], html, text, table, language, template.name, template.digest)
+
+
+def valued(template: Template, context: MailContext, tracking: Tracking | None) -> tuple[str, Links, Values]:
+    """The language, the links as they were numbered, and all that the template may show. Raises as `render` does."""
     language, voice = template.voice(context.locale, context.shop_locale)
     locale = spoken_locale(language, context)
     formats = Formats(tag_of(locale), context.zone, context.currency)
@@ -47,9 +55,7 @@ def render(template: Template, context: MailContext, tracking: Tracking | None =
         "imprint": imprint(context),
         "mail": mail_values(context, words, language, locale, links),
     }
-    html, text = printed(template, values)
-    table = tuple(links.table) if tracking else ()
-    return Rendered(values["mail"]["subject"], html, text, table, language, template.name, template.digest)
+    return language, links, values
 
 
 def printed(template: Template, values: Values) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from daemon.clock import monotonic
 from daemon.context import Context
+from daemon.logs import told
 from daemon.store import clock, work
 from daemon.worker import FLOW, Runner
 
@@ -50,7 +51,7 @@ class Bell:
             try:
                 await self.tick()
             except Exception as error:
-                log.warning("bell", problem=repr(error))
+                log.warning("bell", problem=told(error))
                 await asyncio.sleep(TICK)
             try:
                 async with asyncio.timeout(TICK):

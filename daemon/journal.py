@@ -23,6 +23,7 @@ import structlog
 
 from daemon import metrics
 from daemon.batcher import Batcher
+from daemon.logs import told
 from daemon.store.database import is_transient
 
 Line = Mapping[str, Any]
@@ -170,7 +171,7 @@ class Journal:
     def _refuse(self, line: Line, error: Exception) -> None:
         """Kept aside for a human: it must not stop the lines behind it."""
         metrics.journal_refused.inc()
-        log.error("journal line refused", id=line.get("id"), error=repr(error))
+        log.error("journal line refused", id=line.get("id"), error=told(error))
         with (self.folder / REFUSED).open("ab") as file:
             file.write(encoded(line))
             file.flush()

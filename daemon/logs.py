@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -17,6 +18,8 @@ ADDRESS = re.compile(r"(?:\"[^\"\s]+(?: [^\"\s]+)*\"|[^\s<>\"'(),;:]+)(?:@|%40)[
 TOKEN = re.compile(
     r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{40}(?![A-Za-z0-9_-])|(?<![A-Za-z0-9])[A-Za-z2-7]{48}(?![A-Za-z0-9])"
 )
+OURS = frozenset({"daemon", "channels", "rules"})
+"""Where errors come from whose words are written by us, for an operator to read."""
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -30,7 +33,7 @@ def set_up(settings: Settings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        structlog.processors.format_exc_info,
+        trace,
         redact,
     ]
     structlog.configure(
@@ -52,6 +55,35 @@ def set_up(settings: Settings) -> None:
     logging.getLogger("asyncpg").setLevel(logging.CRITICAL)  # a traceback at each try while the server is away
 
 
+def told(error: BaseException) -> str:
+    """What may be said of an error in a log or a `problem`: the words of our own errors and of the system's. Of all
+    others, PostgreSQL's too, the kind and the place: their words hold values, and values may be people."""
+    kind = type(error).__name__
+    if isinstance(error, (OSError, TimeoutError)) or type(error).__module__.partition(".")[0] in OURS:
+        return clean(f"{kind}: {error}" if str(error) else kind)
+    more = [
+        str(value) for name in ("sqlstate", "table_name", "constraint_name") if (value := getattr(error, name, None))
+    ]
+    frames = traceback.extract_tb(error.__traceback__)
+    place = [f"{frames[-1].filename}:{frames[-1].lineno}"] if frames else []
+    return f"{kind} ({', '.join([*more, *place])})" if more or place else kind
+
+
+def trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The way of an error through the code, and of those before it, without their words."""
+    info = event.pop("exc_info", None)
+    error = info[1] if isinstance(info, tuple) else info if isinstance(info, BaseException) else sys.exc_info()[1]
+    if not info or error is None:
+        return event
+    lines: list[str] = []
+    while error is not None and len(lines) < 200:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [*(f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames), told(error), *lines]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    event["exception"] = "\n".join(lines)
+    return event
+
+
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """No address and no token leaves in a log line, whoever wrote it."""
     for key, value in event.items():
@@ -66,6 +98,8 @@ def _cleaned(value: object) -> object:
         return clean(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
+    if isinstance(value, BaseException):
+        return told(value)
     if isinstance(value, Mapping):
         return {clean(str(key)): _cleaned(one) for key, one in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

@@ -11,6 +11,7 @@ from daemon import metrics
 from daemon.clock import monotonic
 from daemon.context import Context
 from daemon.errors import ConfigurationError
+from daemon.logs import told
 
 log = structlog.get_logger()
 
@@ -69,5 +70,5 @@ class Parts:
             return "it was cancelled from inside"
         except Exception as error:
             log.error("part", name=name, exc_info=True)
-            return repr(error)
+            return told(error)
         return "it ended by itself"

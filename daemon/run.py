@@ -22,6 +22,7 @@ from daemon.errors import ConfigurationError
 from daemon.flow import deliver, letterbox
 from daemon.flow.vigil import Vigil
 from daemon.house import house, own_version, servers_of, take_rules
+from daemon.logs import told
 from daemon.parts import Parts
 from daemon.settings import Settings
 from daemon.store import shops
@@ -134,7 +135,7 @@ async def keep_rules(context: Context) -> None:
             async for _ in awatch(context.settings.rules_dir, stop_event=context.stopping):
                 await reload(context)
         except Exception as error:
-            log.warning("rules", problem=repr(error), note="changes of the files are not followed for now")
+            log.warning("rules", problem=told(error), note="changes of the files are not followed for now")
             await asyncio.sleep(BEAT)
 
 
@@ -149,7 +150,7 @@ async def beats(context: Context, vigil: Vigil) -> None:
             raise
         except Exception as error:
             context.trouble(error)
-            log.warning("heartbeat", problem=repr(error))
+            log.warning("heartbeat", problem=told(error))
             await asyncio.sleep(SOON)
 
 

@@ -16,6 +16,7 @@ from daemon.clock import machine_now, monotonic
 from daemon.context import Context
 from daemon.doctor.reason import Question, Reason
 from daemon.doctor.signs import QUESTIONS
+from daemon.logs import told
 from daemon.store import clock
 from daemon.store.database import is_transient
 
@@ -52,7 +53,7 @@ class Pulse:
             async with asyncio.timeout(AT_MOST):
                 now = await clock.shop_now(self.context.pool)
         except Exception as error:
-            self.answers["database"] = [AWAY if is_transient(error) else Reason("database", repr(error))]
+            self.answers["database"] = [AWAY if is_transient(error) else Reason("database", told(error))]
         else:
             self.answers.pop("database", None)
             for question in self.questions:
@@ -117,7 +118,7 @@ async def _asked(question: Question, context: Context, now: datetime) -> list[Re
     try:
         return await question.ask(context, now)
     except Exception as error:
-        log.warning("pulse", about=question.about, problem=repr(error), exc_info=not is_transient(error))
+        log.warning("pulse", about=question.about, problem=told(error), exc_info=not is_transient(error))
         if is_transient(error):
             return [AWAY]
         return [Reason(question.about, f"the question about {question.about} failed: {type(error).__name__}")]

@@ -19,6 +19,7 @@ from daemon.clock import monotonic
 from daemon.context import Context
 from daemon.flow import allowances, mails, policies, regain, shop_orders
 from daemon.flow.pace import Pace, pace_of
+from daemon.logs import told
 from daemon.mail import MailError
 from daemon.store import clock, decisions, facts, messages, shops
 from daemon.store.database import Connection, Unanswered, again, is_transient
@@ -110,7 +111,7 @@ class Delivery:
                 await self.recorder.submit((message, outcome))
                 return
             except Exception as error:
-                log.error("recorded", message=message.id, problem=repr(error))
+                log.error("recorded", message=message.id, problem=told(error))
                 self.context.trouble(error)
                 if not is_transient(error) or monotonic() > until:
                     return

@@ -13,6 +13,7 @@ from daemon.context import Context
 from daemon.flow import keep
 from daemon.flow import persons as people
 from daemon.flow.keep import Look
+from daemon.logs import told
 from daemon.shops.base import CartBatch, Customer, Shop, ShopEvent, ShopUnavailable
 from daemon.store import carts, dossier, inbox, work
 from daemon.store.database import Connection, again, is_transient
@@ -212,7 +213,7 @@ def _event(shop: Shop, row: inbox.Waiting) -> ShopEvent | str:
     except ValueError as error:
         return str(error)[:500]
     except Exception as error:  # ours: it must not hold up the others
-        log.error("kept", inbox=row.id, problem=repr(error), exc_info=True)
+        log.error("kept", inbox=row.id, problem=told(error), exc_info=True)
         return f"a fault of ours: {type(error).__name__}"
     late = "its time lies in the future: is the shop's clock right?"
     return late if event.at > row.received_at + AHEAD else event
@@ -237,7 +238,7 @@ async def _effect(
     except Exception as error:
         if is_transient(error):
             raise
-        log.error("kept", shop=context.shop_name(shop_id), inbox=number, problem=repr(error), exc_info=True)
+        log.error("kept", shop=context.shop_name(shop_id), inbox=number, problem=told(error), exc_info=True)
         return "refused", f"a fault of ours: {type(error).__name__}"
 
 

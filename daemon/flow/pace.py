@@ -15,6 +15,7 @@ import structlog
 
 from daemon.clock import monotonic
 from daemon.context import Context
+from daemon.logs import told
 from daemon.rates import Rate
 from daemon.store import allowances
 from daemon.store.allowances import Share
@@ -177,7 +178,7 @@ class Pace:
                 try:
                     await self._look()
                 except Exception as error:  # the lease ends by itself: nothing leaves without a share
-                    log.warning("pace", channel=self.channel, problem=repr(error))
+                    log.warning("pace", channel=self.channel, problem=told(error))
                 await asyncio.sleep(EVERY)
             await self._leave()
         finally:
@@ -226,7 +227,7 @@ class Pace:
         try:
             await allowances.leave(self.context.pool, self.channel, NAME, self.context.process)
         except Exception as error:
-            log.warning("pace", channel=self.channel, problem=repr(error))
+            log.warning("pace", channel=self.channel, problem=told(error))
 
     async def close(self) -> None:
         """Nothing is on its way any more. What was used has to cool down: the lease ends by itself."""

@@ -14,6 +14,7 @@ from daemon import metrics
 from daemon.context import Context
 from daemon.flow import reputation
 from daemon.flow.letterbox import About, whose
+from daemon.logs import told
 from daemon.post import finding
 from daemon.post.finding import Finding
 from daemon.store import inbox, persons, post, recoveries, suppressions
@@ -100,7 +101,7 @@ async def _contained(db: Connection, shop_id: int, mail: Read, letter: Letter | 
     except Exception as error:
         if is_transient(error):
             raise
-        log.error("tracked", inbox=mail.id, problem=repr(error), exc_info=True)
+        log.error("tracked", inbox=mail.id, problem=told(error), exc_info=True)
         return Effect("refused", f"a fault of ours: {type(error).__name__}")
 
 

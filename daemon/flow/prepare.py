@@ -9,6 +9,7 @@ import structlog
 
 from daemon.context import Context
 from daemon.flow import mails, policies
+from daemon.logs import told
 from daemon.mail import MailError, NothingToShow
 from daemon.shops.base import Capability, Product
 from daemon.store import facts, messages, persons
@@ -48,7 +49,7 @@ async def planned_messages(context: Context, shop_id: int, now: datetime, most: 
             log.error("prepared", shop=context.shop_name(shop_id), message=one.id, problem=str(error))
         except Exception as error:  # ours: one message's fault must not hold up its shop
             later.append((one.id, f"a fault of ours: {type(error).__name__}"))
-            log.exception("prepared", shop=context.shop_name(shop_id), message=one.id, problem=repr(error))
+            log.exception("prepared", shop=context.shop_name(shop_id), message=one.id, problem=told(error))
 
     async def body(db: Connection) -> list[int]:
         if over:

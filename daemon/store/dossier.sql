@@ -120,4 +120,5 @@ FROM letters WHERE e.shop_id = :shop_id AND e.message_id = letters.id;
 
 -- name: erase_deliveries!
 -- What waits still has its effect, which for somebody who was erased is none; then it goes, too.
-UPDATE inbox SET body = '', unread = false WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND state <> 'waiting';
+UPDATE inbox SET body = '', unread = false, effect = CASE WHEN state = 'refused' THEN 'erased' ELSE effect END
+WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND state <> 'waiting';

@@ -20,7 +20,7 @@ async def test_a_shop_that_raises_holds_up_nothing_else(town, make_buyer):
     await town.leaves_cart("c1", make_buyer("1"), "red")
     await town.passes(minutes=10)
     [poll] = await town.fetch("SELECT * FROM work WHERE name = 'poll'")
-    assert "a bug of the connector" in poll["problem"]
+    assert poll["problem"].startswith("RuntimeError (")
     assert poll["failures"] >= 1
     assert poll["rest_until_real"] is not None
     assert poll["holder"] is None

@@ -12,6 +12,7 @@ from asyncpg import InterfaceError, PostgresError
 
 from daemon.context import Context
 from daemon.flow import decide, deliver, enrol, ingest, post, prepare, stop, track
+from daemon.logs import told
 from daemon.shops.base import ShopUnavailable
 from daemon.store import clock, work
 from daemon.store.database import Unanswered, is_transient
@@ -104,15 +105,15 @@ class Runner:
         except Exception as error:
             context.trouble(error)
             known = is_transient(error) or isinstance(error, ShopUnavailable)
-            log.log(30 if known else 40, name, shop=shop_id, problem=str(error) or repr(error), exc_info=not known)
+            log.log(30 if known else 40, name, shop=shop_id, problem=told(error), exc_info=not known)
             if isinstance(error, DATABASE) and known:
                 await asyncio.sleep(SOON)  # no fault of this work: it goes on as soon as the database does
                 return
             self.failing.add((name, shop_id))
             try:
-                await work.failed(context.pool, shop_id, name, f"{type(error).__name__}: {error}"[:300])
+                await work.failed(context.pool, shop_id, name, told(error)[:300])
             except Exception as second:
-                log.warning(name, shop=shop_id, problem=repr(second))
+                log.warning(name, shop=shop_id, problem=told(second))
                 await asyncio.sleep(SOON)  # the database itself is away: the tick asks again
 
     async def _drain(self, name: str, shop_id: int) -> None:

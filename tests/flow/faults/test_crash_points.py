@@ -142,7 +142,7 @@ async def test_a_kill_at_any_point_sends_nothing_twice_and_loses_nothing(make_st
 
 
 @pytest.mark.long
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("mode", "relay"), KINDS)
 @pytest.mark.parametrize("channel", channels.discover())
 async def test_twenty_five_kills_at_each_point(make_stage, channel, mode, relay):

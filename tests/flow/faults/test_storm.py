@@ -110,7 +110,7 @@ async def all_done(stage):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 async def test_twenty_thousand_messages_through_the_storm(make_stage, own_servers):
     stage = await make_stage(smtp_connections=str(CONNECTIONS), smtp_to_dot="3s", smtp_from_dot="5s")
     await stage.prepared(MESSAGES)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from rules.later import Channel, Programme
 from rules.values import Amount, Caps, DayPart, Span, Subject
@@ -215,8 +215,16 @@ class Policy(PolicyWords):
 
     @classmethod
     def from_json(cls, text: str | Mapping[str, Any]) -> Self:
-        """A policy as it was stored; the text, or what was read from it."""
-        return cls.model_validate(json.loads(text) if isinstance(text, str) else dict(text))
+        """A policy as it was stored; the text, or what was read from it. Words that this version no longer knows are
+        left out: recoveries that began with them go on. Raises ValidationError for anything else that is wrong."""
+        body = json.loads(text if isinstance(text, str) else json.dumps(dict(text)))
+        try:
+            return cls.model_validate(body)
+        except ValidationError as error:
+            for mistake in error.errors():
+                if mistake["type"] == "extra_forbidden":
+                    _leave_out(body, mistake["loc"])
+            return cls.model_validate(body)
 
     def step(self, name: str) -> Step | None:
         return next((step for step in self.steps if step.name == name), None)
@@ -241,6 +249,12 @@ class Policy(PolicyWords):
 
     def stops_at(self, fact: str) -> bool:
         return fact in ALWAYS_STOPS or fact in self.stops_on
+
+
+def _leave_out(body: Any, place: Sequence[int | str]) -> None:
+    for key in place[:-1]:
+        body = body[key]
+    del body[place[-1]]
 
 
 def with_newest(began: Policy, newest: Policy | None) -> Policy:

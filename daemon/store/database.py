@@ -149,7 +149,8 @@ def is_transient(error: BaseException) -> bool:
         return (error.sqlstate or "")[:2] in {"08", "53", "57", "40"} or error.sqlstate == READ_ONLY
     if isinstance(error, ValueError):  # asyncpg could not encode an argument: an InterfaceError too
         return False
-    return isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError, asyncio.TimeoutError))
+    lost = (asyncpg.InterfaceError, asyncpg.InternalClientError)  # the second, where the cut came between two answers
+    return isinstance(error, (*lost, OSError, TimeoutError, asyncio.TimeoutError))
 
 
 _noise: deque[bytes] = deque()

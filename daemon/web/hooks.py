@@ -80,7 +80,7 @@ def routes(context: Context) -> list[web.RouteDef]:
                 await _keep(batcher, inbox.Delivery(shop_id, "push", delivery_id, raw))
         except Answer as answer:
             return answer.response(close=not request.content.at_eof())
-        log.info("polled", shop_id=shop_id, source="push", kind=kind)
+        log.info("polled", shop=context.shop_called(shop_id), source="push", kind=kind)
         context.ring(WORK, shop_id)
         return web.json_response({"kept": True}, status=202)
 

@@ -126,7 +126,7 @@ def test_the_folder_map_is_the_tree():
 def test_what_is_said_to_be_missing_is_missing():
     """Who builds it takes the line out of the README."""
     named = re.findall(r"`(doctor|rules [a-z]+)`", NOT_YET)
-    assert len(named) >= 3
+    assert len(named) >= 2
     assert [name for name in named if f"tillbell {name}" in KNOWN] == []
 
 

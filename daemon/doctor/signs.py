@@ -96,7 +96,7 @@ def of_the_bell(rows: Sequence[Behind], names: Mapping[int, str]) -> list[Reason
         Reason(
             "bell",
             f"shop {names[one.shop_id]}: {DOING.get(one.name, one.name)} ({one.name}) wait for {roughly(one.late)}",
-            "the workers are behind, or none runs: see `tillbell status`",
+            "the workers are behind, none runs, or the rate of the relay is spent: see `tillbell status`",
         )
         for one in rows
         if one.late > BEHIND

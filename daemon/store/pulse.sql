@@ -13,34 +13,35 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 'decide', :now - min(r.wake_at) FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at <= :now
     UNION ALL SELECT 'prepare', :now - min(m.not_before) FROM message m
         WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now
-    UNION ALL SELECT 'deliver', max(t.late) FROM unnest(:channels::text[]) AS n (channel) CROSS JOIN LATERAL (
-        (SELECT :now - m.not_before AS late FROM message m
-            WHERE m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
-                AND m.retry_real IS NULL AND m.not_before <= :now ORDER BY m.not_before LIMIT 1)
-        UNION ALL (SELECT least(:now - m.not_before, clock_timestamp() - m.retry_real) FROM message m
-            WHERE m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
-                AND m.retry_real <= (SELECT clock_timestamp()) ORDER BY m.retry_real LIMIT 1)) AS t
+    UNION ALL SELECT 'deliver', :now - min(m.not_before) FROM unnest(:channels::text[]) AS n (channel)
+        JOIN message m ON m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
+            AND m.retry_real IS NULL AND m.not_before <= :now
+    UNION ALL SELECT 'deliver', clock_timestamp() - min(m.retry_real) FROM unnest(:channels::text[]) AS n (channel)
+        JOIN message m ON m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
+            AND m.retry_real <= (SELECT clock_timestamp()) AND m.not_before <= :now
 ) AS d
 WHERE d.late > interval '0' AND NOT EXISTS (
     SELECT FROM work r WHERE r.shop_id = s.shop_id AND r.name = d.name AND r.rest_until_real > clock_timestamp())
 ORDER BY s.shop_id, d.late DESC;
 
 -- name: waiting
--- Messages that have been due since before `late`, at most 1,000 of each kind and channel: those never tried, those tried in
--- vain. Those that an allowance holds back are neither.
-SELECT s.shop_id, n.channel, count(*) FILTER (WHERE t.state = 'prepared') AS untried,
-    count(*) FILTER (WHERE t.state = 'retry_wait') AS in_vain
+-- Messages that have been due since before `late`, at most 1,000 of each channel: those never tried, and those tried in
+-- vain. One that an allowance holds back is neither: its time has not come.
+SELECT s.shop_id, n.channel, fresh.messages AS untried, back.messages AS in_vain
 FROM unnest(:shops::bigint[]) AS s (shop_id)
 CROSS JOIN unnest(:channels::text[]) AS n (channel)
 CROSS JOIN LATERAL (
-    (SELECT m.state FROM message m
-        WHERE m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
-            AND m.retry_real IS NULL AND m.not_before <= :late ORDER BY m.not_before LIMIT 1000)
-    UNION ALL (SELECT m.state FROM message m
-        WHERE m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
-            AND m.state = 'retry_wait' AND m.retry_real IS NOT NULL AND m.not_before <= :late ORDER BY m.retry_real LIMIT 1000)
-) AS t
-GROUP BY s.shop_id, n.channel ORDER BY s.shop_id, n.channel;
+    SELECT count(*) AS messages FROM (
+        SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
+            AND m.retry_real IS NULL AND m.not_before <= :late LIMIT 1000) AS t
+) AS fresh
+CROSS JOIN LATERAL (
+    SELECT count(*) AS messages FROM (
+        SELECT m.state, m.not_before FROM message m WHERE m.shop_id = s.shop_id AND m.channel = n.channel
+            AND m.state IN ('prepared', 'retry_wait') AND m.retry_real IS NOT NULL ORDER BY m.retry_real LIMIT 1000) AS t
+    WHERE t.state = 'retry_wait' AND t.not_before <= :late
+) AS back
+WHERE fresh.messages + back.messages > 0 ORDER BY s.shop_id, n.channel;
 
 -- name: accepted_within$
 -- Whether a relay has taken anything of this shop lately.

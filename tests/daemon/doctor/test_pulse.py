@@ -77,6 +77,22 @@ async def test_one_greylisted_recipient_is_no_alarm(context):
     assert await about(context) == []
 
 
+async def test_a_mail_that_an_allowance_holds_back_is_no_alarm(context):
+    number = await due_message(context, timedelta(minutes=11))
+    await context.pool.execute(
+        "UPDATE message SET retry_real = clock_timestamp() + interval '1 h' WHERE id = $1", number
+    )
+    assert await about(context) == []
+
+
+async def test_a_mail_whose_second_try_nobody_makes_is_late(context):
+    number = await due_message(context, timedelta(minutes=11), "retry_wait")
+    await context.pool.execute(
+        "UPDATE message SET retry_real = clock_timestamp() - interval '2 min' WHERE id = $1", number
+    )
+    assert await about(context) == ["bell"]
+
+
 async def test_who_sends_slowly_is_late_and_not_silent(context):
     await due_message(context, timedelta(minutes=11))
     await context.pool.execute(

@@ -18,6 +18,7 @@ from bench.place import Place, machine, open_place
 
 GOALS = {
     "P1": "p01_mail",
+    "P2": "p02_path",
     "P3": "p03_transport",
     "P4": "p04_far",
     "P5": "p05_composer",

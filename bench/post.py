@@ -26,13 +26,15 @@ class Relay:
 
 
 @asynccontextmanager
-async def open_relay() -> AsyncIterator[Relay]:
-    """On a loopback port that nobody else has: smtp-sink would share one without a word."""
+async def open_relay(*, eight_bit: bool = True) -> AsyncIterator[Relay]:
+    """On a loopback port that nobody else has: smtp-sink would share one without a word. `eight_bit`: what smtp-sink
+    offers."""
     port = free_port()
     found = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
     own = [sys.executable, "-m", "bench.post", str(port)]
     account = ["-u", "nobody"] if os.geteuid() == 0 else []
-    command = [found, *account, f"127.0.0.1:{port}", "512"] if found else own
+    offers = [] if eight_bit else ["-8"]
+    command = [found, *account, *offers, f"127.0.0.1:{port}", "512"] if found else own
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.DEVNULL)
     try:
         await answers(port)

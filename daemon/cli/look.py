@@ -14,7 +14,7 @@ from daemon.cli.desk import AsJson, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.cli.tale import tell
 from daemon.flow.reputation import CHANNEL, warning
-from daemon.store import brake, inbox, instance, messages, reputation, shops, story, work
+from daemon.store import allowances, brake, inbox, instance, messages, reputation, shops, story, work
 from daemon.store.story import Story
 
 Noun = Annotated[
@@ -86,6 +86,7 @@ async def status(*, as_json: AsJson = False) -> int:
         stills = await instance.standstills(at.pool, at.now - timedelta(days=7))
         rests = {name: await messages.resting(at.pool, number) for name, number in at.ids.items()}
         works = {name: await work.status(at.pool, number) for name, number in at.ids.items()}
+        held = {name: await allowances.held(at.pool, number) for name, number in at.ids.items()}
         waiting = {name: await inbox.count_unread(at.pool, number) for name, number in at.ids.items()}
         warned = {
             name: warning(await reputation.lately(at.pool, number, CHANNEL, at.now)) for name, number in at.ids.items()
@@ -107,6 +108,7 @@ async def status(*, as_json: AsJson = False) -> int:
                 "standstills": [asdict(one) for one in stills],
                 "paused": [asdict(pause) for pause in pauses],
                 "resting": rests,
+                "held": {name: [asdict(row) for row in rows] for name, rows in held.items()},
                 "works": {name: [asdict(row) for row in rows] for name, rows in works.items()},
                 "unread_replies": waiting,
                 "problems": problems,
@@ -117,6 +119,7 @@ async def status(*, as_json: AsJson = False) -> int:
     for one in stills:
         if one.lifted_at is not None:
             console().print(f"shop {one.shop}: {_at(one.since)} to {_at(one.lifted_at)}: {one.reason}")
+    _held(console(), held)
     for name, rows in works.items():
         for row in rows:
             if row.name == "poll" and row.silent_for is not None:
@@ -143,3 +146,11 @@ def _status(
         out.print(f"paused: {scope}: {pause.reason} (since {_at(pause.since)}, {until})")
     for problem in problems:
         out.print(problem)
+
+
+def _held(out: Console, found: Mapping[str, Sequence[allowances.Held]]) -> None:
+    """What waits for room, and nobody's fault."""
+    for name, rows in found.items():
+        for row in rows:
+            soon = max(0.0, row.next_in.total_seconds())
+            out.print(f"shop {name}: {row.channel}: {row.messages} {row.reason}; the next in {soon:.0f} s")

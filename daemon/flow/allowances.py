@@ -214,7 +214,8 @@ def domain_of(address: str) -> str:
 
 async def heed(context: Context, channel: str, group: Sequence[tuple[Message, Outcome]]) -> None:
     """A provider that asked for less gets less for a while."""
-    rates = context.settings.smtp_domain_rates
+    if not (rates := context.settings.smtp_domain_rates):
+        return
     domains = {
         domain_of(message.address)
         for message, outcome in group

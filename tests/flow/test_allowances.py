@@ -9,6 +9,7 @@ import pytest
 
 from daemon.flow.allowances import Place, Plan, Rest, Wish, allot, domain_of
 from daemon.rates import read_domain_rates
+from daemon.store import allowances
 from daemon.store.allowances import Allowance
 from rules.shops import WarmUp
 
@@ -102,3 +103,29 @@ def test_a_warm_up_goes_upwards(words):
 
 def test_domains_are_as_dns_has_them():
     assert domain_of("Ada@MÜNCHEN.example") == "xn--mnchen-3ya.example"
+
+
+async def test_what_does_not_fit_waits_and_says_for_what(make_town, make_buyer):
+    town = await make_town(smtp_per_day=1)
+    for name in ("ada", "bob"):
+        await town.leaves_cart(f"cart of {name}", make_buyer(name), "red")
+    await town.passes(hours=3)
+    assert len(town.letters.taken) == 1
+    reason = "held by the allowance of the relay: 1 in 24 hours"
+    assert (await town.because()).count(reason) == 1
+    rows = await town.fetch("SELECT * FROM message ORDER BY state")
+    assert [row["state"] for row in rows] == ["accepted", "prepared"]
+    assert (rows[1]["reason"], rows[1]["deferrals"], rows[1]["tries"]) == (reason, 0, 0)
+    [held] = await allowances.held(town.context.pool, town.shop_id)
+    assert (held.channel, held.reason, held.messages) == ("email", reason, 1)
+    assert timedelta(hours=23) < held.next_in <= timedelta(hours=25)
+    await town.books_are_clean()
+
+
+async def test_a_provider_that_asks_for_less_gets_less(make_town, make_buyer):
+    town = await make_town(smtp_domain_rates="example.org=20/s")
+    town.letters.refuse["ada@example.org"] = "450 4.2.1 coming too fast"
+    await town.leaves_cart("cart", make_buyer("ada"), "red")
+    await town.passes(hours=3)
+    assert await town.value("SELECT state FROM message") == "retry_wait"
+    assert await town.value("SELECT slowed FROM allowance WHERE name = 'domain example.org'") == 2

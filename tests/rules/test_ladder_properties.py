@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
 from rules.facts import (
@@ -309,6 +309,9 @@ def test_every_policy_in_every_life_keeps_its_promises():
             seen.update(f"skip {q.about}" for q in verdict.questions if q.step and not q.passed)
 
     promises()
-    assert {"Send", "Wait", "Stop"} <= set(seen)
-    assert {f"because {reason}" for reason in (*REASONS, *WAITS)} <= set(seen), seen
-    assert {f"skip {reason}" for reason in SKIPS} <= set(seen), seen
+    reached = {"Send", "Wait", "Stop"}
+    reached |= {f"because {reason}" for reason in (*REASONS, *WAITS)} | {f"skip {reason}" for reason in SKIPS}
+    for number in range(4):  # other lives, where the first five hundred missed something rare
+        if not reached <= set(seen):
+            seed(number)(promises)()
+    assert reached <= set(seen), reached - set(seen)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.flow import letterbox
+from daemon.flow import dossier, letterbox
 from daemon.store import inbox
 from tests.flow.conftest import SHOPS
 from tests.reports import report_on, verp
@@ -147,3 +147,50 @@ async def test_a_reply_to_the_shop_comes_by_lmtp(make_town, make_buyer, unused_t
     await post.town.settles()
     assert await post.town.ends() == {"replied": 1}
     assert await inbox.count_unread(post.town.context.pool, post.town.shop_id) == 1
+
+
+@pytest.mark.parametrize("name", ["mailbox-full", "gmail-dmarc", "postfix-delayed", "vacation", "forged-signature"])
+async def test_what_says_nothing_of_the_address_stops_nothing(post, name):
+    await post.brings(name, await post.mail_to("ada"))
+    await post.town.passes(hours=24)
+    assert len(post.town.letters.taken) == 2
+    assert await post.suppressed() == []
+    await post.town.books_are_clean()
+
+
+async def test_a_reply_stops_nothing_where_the_policy_says_so(make_town, make_buyer):
+    policy = "extends: default\nstops_on: [purchase]\nsteps: [{name: remind, after: 1h}, {name: doubts, after: 24h}]\n"
+    post = Post(await make_town(WITH_BOUNCES, {"main": policy}), make_buyer)
+    await post.brings("reply", await post.mail_to("ada"))
+    await post.town.passes(hours=25)
+    assert len(post.town.letters.taken) == 2
+    assert await inbox.count_unread(post.town.context.pool, post.town.shop_id) == 1
+
+
+async def test_a_mail_that_was_refused_for_a_dead_address_waits_at_no_gate(post):
+    """The second mail is prepared when the report on the first one comes: it does not leave any more."""
+    message = await post.mail_to("ada")
+    await post.town.passes(hours=22)
+    await post.town.context.pool.execute(
+        "INSERT INTO pause (shop_id, reason, since) SELECT shop_id, 'x', now() FROM shop"
+    )
+    await post.town.passes(hours=1, minutes=30)
+    assert await post.states() == ["accepted", "prepared"]
+    await post.brings("postfix-unknown-user", message)
+    await post.town.context.pool.execute("UPDATE pause SET lifted_at = now()")
+    await post.town.passes(hours=2)
+    assert (await post.states())[1] == "cancelled"
+    assert len(post.town.letters.taken) == 1
+
+
+async def test_an_erased_person_s_replies_and_reports_are_gone(post):
+    message = await post.mail_to("ada")
+    await post.brings("reply", message)
+    await post.brings("postfix-delayed", message)
+    context = post.town.context
+    person = await post.town.value("SELECT id FROM person")
+    await dossier.erase(context.pool, context.pepper, post.town.shop_id, person, await post.town.now())
+    await post.brings("postfix-unknown-user", message)
+    assert await post.town.value("SELECT count(*) FROM inbox WHERE body <> ''") == 0
+    assert await post.town.value("SELECT count(*) FROM inbox WHERE state = 'waiting'") == 0
+    assert await inbox.count_unread(context.pool, post.town.shop_id) == 0

@@ -57,3 +57,11 @@ async def test_an_unknown_is_settled_by_a_person(post, beside, word, state):
 async def test_a_message_is_not_settled_without_a_reason(post, beside):
     with pytest.raises(CycloptsError, match="say how you know"):
         await beside(post.town)("message", "resolve", "1", "failed", " ")
+
+
+async def test_check_says_when_reports_go_elsewhere(post, beside, monkeypatch):
+    monkeypatch.setenv("TILLBELL_LMTP_LISTEN", "127.0.0.1:2424")
+    assert "bounce_domain" not in (await beside(post.town)("check")).out
+    rules = post.town.context.settings.rules_dir / "shops.yaml"
+    rules.write_text(rules.read_text().replace("      bounce_domain: bounces.shop.example\n", ""))
+    assert "without bounce_domain they go to the sender's domain" in (await beside(post.town)("check")).out

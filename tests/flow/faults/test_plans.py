@@ -26,6 +26,12 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 OPENED = NOON - timedelta(minutes=1000)
 """One cart a minute since then, so a thousand are due at noon."""
 
+HELD = """
+UPDATE message SET retry_real = clock_timestamp() + interval '1 hour', not_before = least(not_before, $1)
+WHERE state = 'prepared' AND id > 100
+"""
+"""All but some twenty have been due for long, and wait for a busy relay or for an allowance."""
+
 ASKED_BY_ASYNCPG = ("pg_catalog", "set_config")
 SEEDS = Path(__file__).with_name("many_carts.sql").read_text().split(";\n\n")
 
@@ -85,3 +91,10 @@ async def test_what_is_asked_each_second_reads_the_handful(db):
         limits = {name: TABLES.get(name, READ_AT_MOST) * found[name][1] + SPARE for name in names}
         assert {name: found[name] for name in names if found[name][0] > limits[name]} == {}
         await db.execute("ANALYZE")
+    await db.execute(HELD, NOON)
+    await db.execute("ANALYZE message")
+    window = await messages.due_people(db, 1, "email", NOON, WINDOW)
+    found = await read(db)
+    assert len(window) == 25
+    for name in ("whom to lock", "what is due"):
+        assert found[name][0] <= READ_AT_MOST * found[name][1] + SPARE, (name, found[name])

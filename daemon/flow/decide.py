@@ -12,7 +12,7 @@ import structlog
 
 from daemon.context import Context
 from daemon.flow import policies
-from daemon.store import decisions, facts, persons
+from daemon.store import decisions, facts, persons, recoveries
 from daemon.store.database import Connection, again
 from daemon.store.decisions import Result
 from daemon.store.facts import Case
@@ -42,7 +42,11 @@ async def due_recoveries(context: Context, shop_id: int, now: datetime, most: in
         stopping = [cases[result.recovery_id].person_id for result in results if result.verdict == "stop"]
         if stopping:
             await persons.lock(db, shop_id, stopping)
-        return await decisions.record(db, shop_id, results, now)
+        took_effect = await decisions.record(db, shop_id, results, now)
+        bought = [row["id"] for row in took_effect if row["verdict"] == "stop" and row["reason"] == "purchase"]
+        if bought:
+            await recoveries.link_purchases(db, shop_id, bought)
+        return took_effect
 
     _tell(context, shop_id, await again(context.pool, body))
     return len(ids)

@@ -24,6 +24,11 @@ async def bought(db: Connection, shop_id: int, orders: Sequence[int], at: dateti
     return [row["id"] for row in rows]
 
 
+async def link_purchases(db: Connection, shop_id: int, recoveries: Sequence[int]) -> None:
+    """Give recoveries that the rules ended as bought their order. The caller holds the persons' locks."""
+    await sql.link_purchases(db, shop_id=shop_id, recoveries=sorted(recoveries))
+
+
 async def wake(db: Connection, shop_id: int, persons: Sequence[int], at: datetime) -> None:
     """Have the rules asked again for these persons."""
     await sql.wake(db, shop_id=shop_id, persons=sorted(persons), at=at)

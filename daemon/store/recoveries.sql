@@ -48,6 +48,22 @@ WITH hit AS (
 )
 SELECT id, evidence FROM over;
 
+-- name: link_purchases!
+-- Recoveries that the rules ended because of a purchase: its order was written while they were being enrolled, or came
+-- with a person who was merged, so `bought` did not find them. The earliest order of the person that explains the end.
+UPDATE recovery r SET order_id = hit.order_id, evidence = hit.evidence
+FROM (
+    SELECT DISTINCT ON (r.id) r.id AS recovery_id, o.id AS order_id,
+        CASE WHEN o.cart_ref <> '' AND o.cart_ref = c.ref THEN 'same cart' ELSE 'same person' END AS evidence
+    FROM recovery r
+    JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
+    JOIN shop_order o ON o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'purchase'
+        AND (o.placed_at >= c.first_seen_at OR o.first_seen_at > r.started_at)
+    WHERE r.shop_id = :shop_id AND r.id = ANY(:recoveries::bigint[])
+    ORDER BY r.id, (o.cart_ref = c.ref) DESC, o.placed_at
+) AS hit
+WHERE r.shop_id = :shop_id AND r.id = hit.recovery_id AND r.order_id IS NULL;
+
 -- name: wake!
 -- Ask the rules again, now. Never with the same wake time as before, here and wherever else a recovery is woken: whoever
 -- is deciding on older facts sees by it that they are older, even where time stands still.

@@ -171,3 +171,22 @@ async def test_a_shop_that_leaves_while_mails_are_on_the_wire_loses_no_outcome(t
     message = Message(shop_id, row["id"], row["fence"], "", None)
     await deliver.write_outcomes(town.context, shop_id, "email", [(message, Outcome("accepted"))])
     assert await town.value("SELECT state FROM message") == "accepted"
+
+
+@pytest.mark.parametrize(("cart_ref", "evidence"), [("c1", "same cart"), ("", "same person")])
+async def test_a_purchase_that_slips_past_the_enrolment_is_linked_to_its_order(town, make_buyer, cart_ref, evidence):
+    """Its order is committed after the enrolment has looked, and before it writes: only the rules see it."""
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(minutes=30)
+    [person] = await town.fetch("SELECT id FROM person")
+    await town.context.pool.execute(
+        "INSERT INTO shop_order (shop_id, ref, cart_ref, person_id, placed_at, status, standing, total, currency, "
+        "version, first_seen_at, seen_at) VALUES ($1, 'o1', $2, $3, $4::timestamptz - interval '2 hours', 'paid', "
+        "'purchase', 10, 'EUR', 1, $4 + interval '31 minutes', $4)",
+        town.shop_id, cart_ref, person["id"], await town.now(),
+    )  # fmt: skip
+    await town.passes(hours=2)
+    [ended] = await town.fetch("SELECT end_reason, order_id IS NOT NULL AS linked, evidence FROM recovery")
+    assert tuple(ended) == ("purchase", True, evidence)
+    assert town.letters.taken == []
+    await town.books_are_clean()

@@ -35,16 +35,18 @@ Addresses = Annotated[str, Parameter(validator=_is_address)]
 
 @app.command
 async def add(
-    *addresses: Addresses,
+    address: Addresses,
+    /,
+    *more: Addresses,
     shop: ShopName = None,
     channel: Channel = "email",
     reason: Annotated[
         str, Parameter(help="Why, for `list` and `why`; with `complained` the recovery ends as that.")
     ] = "by hand",
 ) -> int:
-    """Never write to ADDRESSES again; what is on its way to them is cancelled."""
+    """Never write to these addresses again; what is on its way to them is cancelled."""
     async with desk() as at:
-        listed = [Listed(address, reason, None) for address in addresses]
+        listed = [Listed(one, reason, None) for one in (address, *more)]
         number = sum([await _suppress(at, shop_id, channel, listed, "by hand") for shop_id in at.only(shop).values()])
     console().print(
         f"{number} added" + (f", {known} already on the list" if (known := len(listed) - number) > 0 else "")
@@ -53,13 +55,13 @@ async def add(
 
 
 @app.command
-async def remove(*addresses: Addresses, shop: ShopName = None, channel: Channel = "email") -> int:
-    """Allow ADDRESSES again. This gives no consent: without a basis nothing is sent to them."""
+async def remove(address: Addresses, /, *more: Addresses, shop: ShopName = None, channel: Channel = "email") -> int:
+    """Allow these addresses again. This gives no consent: without a basis nothing is sent to them."""
     number = 0
     async with desk() as at:
         pepper = await pepper_of(at.settings, at.pool)
         for shop_id in at.only(shop).values():
-            hmacs = [address_hmac(pepper, "email", address) for address in addresses]
+            hmacs = [address_hmac(pepper, "email", one) for one in (address, *more)]
 
             async def body(db: Connection, shop_id: int = shop_id, hmacs: list[bytes] = hmacs) -> int:
                 people = await suppressions.owners(db, shop_id, hmacs)

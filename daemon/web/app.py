@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
 from daemon.context import Context
 from daemon.flow.desk import Desk
 from daemon.web import clock, health, hooks, links, unsubscribe
-from daemon.web.edge import BODY, guard
+from daemon.web.edge import BODY, HTTPS, NOTHING, SAFE, guard
 from daemon.web.health import CONTEXT
 from daemon.web.state import STATE, State
 
@@ -37,7 +37,21 @@ def public_app(context: Context) -> web.Application:
         await desk.close()
 
     app.cleanup_ctx.append(desk_is_open)
+    app.on_response_prepare.append(dressed(https=context.settings.public_base_url.startswith("https:")))
     return app
+
+
+def dressed(*, https: bool = False) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Every answer carries what keeps a browser from doing more with it; a page's own words are left as they are."""
+    wear = {**SAFE, "Content-Security-Policy": NOTHING, **(HTTPS if https else {})}
+
+    async def dress(_: web.Request, response: web.StreamResponse) -> None:
+        for name, value in wear.items():
+            if name not in response.headers:
+                response.headers[name] = value
+        response.headers["Server"] = SAFE["Server"]  # aiohttp has put its own there
+
+    return dress
 
 
 def private_app(context: Context) -> web.Application:
@@ -52,4 +66,5 @@ def private_app(context: Context) -> web.Application:
             *clock.routes(context),
         ]
     )
+    app.on_response_prepare.append(dressed())
     return app

@@ -40,6 +40,11 @@ SAFE: Mapping[str, str] = {
 }
 """For every answer: the address holds a token, so nobody may store it or be told of it."""
 
+NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+"""The Content-Security-Policy of what is no page."""
+HTTPS: Mapping[str, str] = {"Strict-Transport-Security": "max-age=31536000"}
+"""Where the public address is an https one (RFC 6797)."""
+
 SILENT = logging.getLogger("tillbell.http")
 SILENT.addHandler(logging.NullHandler())
 SILENT.propagate = False

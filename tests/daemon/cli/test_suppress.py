@@ -159,3 +159,9 @@ async def test_what_cannot_be_typed(town, beside, words):
     with pytest.raises(CycloptsError):
         await beside(town)("suppress", *words)
     assert await town.value("SELECT count(*) FROM suppression") == 0
+
+
+@pytest.mark.parametrize("verb", ["add", "remove"])
+async def test_without_an_address_there_is_nothing_to_do_and_that_is_said(typed, verb):
+    said = await typed("suppress", verb)
+    assert said.code == 2

@@ -13,6 +13,12 @@ ROUNDS = 15
 RESTS = "SELECT extract(epoch FROM until_real - clock_timestamp())::float AS left, reason FROM channel_rest"
 
 
+@pytest.fixture
+def patience(monkeypatch):
+    """On a busy machine a connection may need more than a second to fail."""
+    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
+
+
 async def tries(stage):
     """Whatever waits is due, all rests are over; then what can leave is handed over."""
     pool = stage.context.channels["email"].pool
@@ -22,7 +28,7 @@ async def tries(stage):
     await deliver.due_messages(stage.context, stage.shop_id, await stage.now())
 
     async def recorded():
-        return not await stage.value("SELECT count(*) FROM message WHERE state = 'sending'")
+        return not pool.opening and not any(one.under_way for one in stage.context.deliveries.values())
 
     await stage.until(recorded)
 
@@ -45,7 +51,7 @@ async def all_taken_once(stage, count):
 
 
 @pytest.mark.parametrize("fault", ["nobody listens", "busy at the greeting"])
-async def test_a_relay_out_of_reach_costs_no_try(make_stage, fault, unused_tcp_port):
+async def test_a_relay_out_of_reach_costs_no_try(make_stage, patience, fault, unused_tcp_port):
     port = {"smtp_port": str(unused_tcp_port)} if fault == "nobody listens" else {}
     stage = await make_stage(smtp_connections="2", **port)
     await stage.prepared(6)
@@ -93,7 +99,7 @@ async def test_a_slow_greeting_gives_the_messages_back_and_is_waited_for(make_st
         pytest.param({"smtp_username": "shop", "smtp_password": "wrong"}, "AUTH answered 535", id="wrong password"),
     ],
 )
-async def test_a_relay_that_will_not_have_us_rests_the_channel(make_stage, settings, because):
+async def test_a_relay_that_will_not_have_us_rests_the_channel(make_stage, patience, settings, because):
     stage = await make_stage(smtp_connections="2", **settings)
     await stage.prepared(6)
     await stage.relay.ask(login="535 5.7.8 no" if "smtp_username" in settings else "")

@@ -14,7 +14,7 @@ from daemon.store.database import Connection, again
 
 log = structlog.get_logger()
 
-WORKS = ("poll", "sweep", "inbox", "enrol", "react", "post", "decide", "prepare", "deliver")
+WORKS = ("poll", "sweep", "inbox", "enrol", "react", "mailbox", "post", "decide", "prepare", "deliver")
 
 
 async def open_shops(context: Context) -> None:
@@ -32,6 +32,8 @@ async def open_shops(context: Context) -> None:
                 await known.close()
         context.shop_ids[name] = shop_id
         await lateness.hold(context, context.pool, name, shop_id, words.mode, now)
+        if words.mailbox is not None:
+            await work.bring_forward(context.pool, shop_id, "mailbox", now)
     for name in set(context.shops) - set(book.shops):
         await context.shops.pop(name).close()
         context.shop_ids.pop(name, None)

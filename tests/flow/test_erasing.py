@@ -206,8 +206,8 @@ async def test_a_mail_on_its_way_leaves_no_answer_behind(lived_in):
     town = lived_in
     [row] = await town.fetch(
         "UPDATE message m SET state = 'sending', fence = 999, sending_at = now(), prepared_at = now(),"
-        " accepted_at = NULL, lease_until_real = now() + interval '1 h' FROM person p WHERE p.id = m.person_id AND p.first_name = 'Kanaria'"
-        " RETURNING m.id, m.recovery_id"
+        " accepted_at = NULL, lease_until_real = now() + interval '1 h'"
+        " FROM person p WHERE p.id = m.person_id AND p.first_name = 'Kanaria' RETURNING m.id, m.recovery_id"
     )
     await town.context.pool.execute(
         "INSERT INTO attempt (shop_id, message_id, fence, started_at) VALUES ($1, $2, 999, now())",

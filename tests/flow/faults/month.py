@@ -311,7 +311,7 @@ class Month:
             )
             if row is not None and who % 5 == 0:
                 hit = Hit(uuid.UUID(int=row["id"]), "unsubscribed", row["shop_id"], row["id"], at=self.now)
-                for _ in range(1 + self.dice.mishap("a click comes twice")):
+                for _ in range(1 + who % 2):  # a click may come twice
                     await self._opts_out(hit)
 
         return do

@@ -102,7 +102,7 @@ async def test_three_days_of_fifty_customers(database: str, open_folder: Any) ->
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 async def test_thirty_days_of_a_thousand_customers(database: str, open_folder: Any) -> None:
     lived = await month(database, open_folder, 30, 1000, seed=7)
     print(lived)

@@ -11,10 +11,12 @@ import structlog
 from arq import ArqRedis, create_pool
 from arq.connections import RedisSettings
 from arq.worker import Worker, func
-from redis.exceptions import RedisError
+from redis.asyncio import Redis
+from redis.exceptions import RedisError, ResponseError
 
 from daemon.clock import monotonic
 from daemon.context import Context
+from daemon.errors import ConfigurationError
 from daemon.logs import told
 from daemon.store import clock, work
 from daemon.worker import FLOW, Runner
@@ -28,9 +30,34 @@ if TYPE_CHECKING:
 QUEUE = "tillbell"
 NEW_ID_EVERY = 5.0
 """Seconds. A job of the same id is not queued twice; one that was lost with its worker is rung anew after this."""
+UNHEARD = 2.0
+"""Seconds after which what was rung for and is still due is done directly."""
 LONGEST_JOB = 660
 """Seconds: above the longest call of any channel. The row's lease decides, not this."""
 Ring = Callable[[str, int], Awaitable[None]]
+
+
+async def refuse_evicting(redis_url: str) -> None:
+    """Raises ConfigurationError for a server that throws keys away when its memory is full: rings would be lost in it
+    without a word. One that does not say, or is away, is only remarked on: the work is done without it too."""
+    if not redis_url:
+        return
+    client = Redis.from_url(redis_url, socket_timeout=2, socket_connect_timeout=2)
+    try:
+        policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy", "noeviction")
+    except ResponseError:
+        log.warning("bell", redis="does not say its maxmemory-policy", hint="it must be noeviction")
+        return
+    except (RedisError, OSError) as error:
+        log.warning("bell", redis="away", problem=type(error).__name__)
+        return
+    finally:
+        await client.aclose()
+    if policy != "noeviction":
+        raise ConfigurationError(
+            f"TILLBELL_REDIS_URL: its maxmemory-policy is {policy}, so it may throw rings away; "
+            "hint: set it to noeviction, or leave the setting empty for a server of our own"
+        )
 
 
 class Bell:
@@ -43,6 +70,7 @@ class Bell:
         self.redis_url = redis_url
         self.redis: ArqRedis | None = None
         self.retry_at = 0.0
+        self.rung_at: dict[tuple[str, int], float] = {}
         self.stepped = context.settings.clock == "stepped"
 
     async def loop(self) -> None:
@@ -70,9 +98,19 @@ class Bell:
         shops = sorted(context.shop_ids.values())
         if shops:
             now = await clock.shop_now(context.pool)
-            for name, shop_id in await work.due(context.pool, shops, now):
-                if (name, shop_id) not in rung:
-                    await self.ring(name, shop_id)
+            due = await work.due(context.pool, shops, now)
+            for key in due:
+                if key not in rung:
+                    await self.ring(*key, near=self._unheard(key))
+            self.rung_at = {key: at for key, at in self.rung_at.items() if key in due}
+
+    def _unheard(self, key: tuple[str, int]) -> bool:
+        """It was rung for a while ago and is due still: Redis may have taken the ring and lost it. Done here, then."""
+        first = self.rung_at.setdefault(key, monotonic())
+        if monotonic() - first < UNHEARD:
+            return False
+        self.rung_at[key] = monotonic()
+        return True
 
     async def ring(self, name: str, shop_id: int, *, near: bool = False) -> None:
         """Through Redis for any free worker; directly where that is not to be had or is nearer."""
@@ -115,7 +153,10 @@ async def answer_rings(context: Context, runner: Runner, redis_url: str) -> None
         try:
             await worker.async_run()
         except asyncio.CancelledError:
-            raise
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            log.warning("bell", redis="away", problem="cancelled from inside")
         except BaseException as error:  # arq leaves with SystemExit and friends when Redis goes
             log.warning("bell", redis="away", problem=type(error).__name__)
         finally:

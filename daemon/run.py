@@ -14,7 +14,7 @@ import structlog
 from watchfiles import awatch
 
 from daemon import metrics
-from daemon.bell import Bell, answer_rings
+from daemon.bell import Bell, answer_rings, refuse_evicting
 from daemon.clock import monotonic
 from daemon.context import Context
 from daemon.doctor.pulse import Pulse
@@ -42,6 +42,7 @@ async def run(settings: Settings, only: Part = "all") -> None:
     """Returns when SIGTERM or SIGINT came and all is drained."""
     async with servers_of(settings, share=False) as servers, house(settings, servers.database_url) as context:
         stop_on_signal(context)
+        await refuse_evicting(servers.redis_url)
         async with running(context, servers.redis_url, only) as served:
             gc.freeze()  # what start-up made stays for good: no collection has to look at it again
             log.info("ready", public=served.public_port, private=served.private_port, only=only)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from daemon.bell import QUEUE, Bell, answer_rings
+from daemon.bell import QUEUE, UNHEARD, Bell, answer_rings
 from daemon.embedded import Servers, start
 from daemon.worker import FLOW, Runner
 
@@ -100,3 +100,17 @@ def test_every_work_has_a_row():
     from daemon.flow.shops import WORKS
 
     assert set(WORKS) == set(FLOW)
+
+
+async def test_a_ring_that_was_taken_and_lost_is_made_up_for_here(town, valkey, monkeypatch):
+    """Redis says yes and forgets: after two seconds the work is done without it."""
+    runner = Counting(town.context)
+    bell = Bell(town.context, runner, valkey.redis_url)
+    bell.stepped = False
+    await town.context.pool.execute("UPDATE work SET due_at = $1 WHERE name = 'sweep'", await town.now())
+    key = ("sweep", town.shop_id)
+    assert not bell._unheard(key)
+    bell.rung_at[key] -= UNHEARD
+    assert bell._unheard(key)
+    assert not bell._unheard(key)
+    await bell.close()

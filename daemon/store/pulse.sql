@@ -1,12 +1,15 @@
 -- name: behind
 -- How long the oldest thing of each kind of work has been due, unless it rests after a failure or somebody is at it.
--- Every branch ends at the first rows of a partial index.
+-- Every branch ends at the first rows of a partial index. A mail may have to wait until the relay has answered.
 SELECT s.shop_id, d.name, d.late FROM unnest(:shops::bigint[]) AS s (shop_id)
 CROSS JOIN LATERAL (
     SELECT w.name, :now - w.due_at AS late FROM work w
-    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'sweep') AND (w.holder IS NULL OR w.lease_until_real < clock_timestamp())
+    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'mailbox', 'sweep')
+        AND (w.holder IS NULL OR w.lease_until_real < clock_timestamp())
     UNION ALL (SELECT 'inbox', :now - i.received_at FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting'
-        ORDER BY i.id LIMIT 1)
+        AND i.source <> 'mail' ORDER BY i.id LIMIT 1)
+    UNION ALL (SELECT 'post', :now - i.received_at - interval '15 minutes' FROM inbox i
+        WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source = 'mail' ORDER BY i.id LIMIT 1)
     UNION ALL SELECT 'enrol', :now - min(c.look_at) FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at <= :now
     UNION ALL (SELECT 'react', clock_timestamp() - e.recorded_at FROM event e
         WHERE e.shop_id = s.shop_id AND e.handled_at IS NULL ORDER BY e.recorded_at LIMIT 1)

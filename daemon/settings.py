@@ -88,8 +88,8 @@ class Settings(BaseSettings):
     dkim_selectors: tuple[str, ...] = Field(
         (),
         description="Selectors that the relay signs with, separated by commas, for `tillbell doctor`: `s1`, or "
-        "`s1@mail.shop.example` where it signs as another domain than the sender's. They stand in the DKIM-Signature of "
-        "a mail that was received, as s= and d=.",
+        "`s1@mail.shop.example` where it signs as another domain than the sender's. They stand in the DKIM-Signature "
+        "of a mail that was received, as s= and d=.",
     )
     smtp_to_dot: timedelta = Field(
         timedelta(seconds=30),

@@ -32,9 +32,9 @@ UPDATE work SET failures = 0, problem = NULL, rest_until_real = NULL
 WHERE shop_id = :shop_id AND name = :name AND failures > 0;
 
 -- name: failed!
--- Back-off doubles from 1 s to 10 minutes.
+-- Back-off doubles from 1 s to a minute: within that time what was away is noticed to be back.
 UPDATE work SET failures = failures + 1, problem = :problem,
-    rest_until_real = clock_timestamp() + least(600, power(2, least(failures, 10))) * interval '1 second'
+    rest_until_real = clock_timestamp() + least(60, power(2, least(failures, 6))) * interval '1 second'
 WHERE shop_id = :shop_id AND name = :name;
 
 -- name: serialise

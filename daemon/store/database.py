@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.transaction import Transaction
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
@@ -25,7 +27,12 @@ T = TypeVar("T")
 
 PATIENCE = 2.0
 """Seconds to wait for a free connection."""
-COMMAND_TIMEOUT = 60.0
+LIMIT = 20.0
+"""Seconds after which the server ends a statement of a daemon. Migrations, dumps and commands have their own."""
+GRACE = 3.0
+"""Seconds longer than the server's limit that an answer is waited for: after that the line is dead, not the query."""
+KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
+"""A host that vanished is noticed by our kernel within a quarter of a minute (tcp(7): seconds, milliseconds)."""
 DEADLOCKS = ("40P01", "40001")
 READ_ONLY = "25006"
 DISK_FULL = "53100"
@@ -57,8 +64,9 @@ class PatientPool(Pool):
         return super().acquire(timeout=PATIENCE if timeout is None else timeout)
 
 
-async def connect_pool(url: str, size: int = 6) -> Pool:
-    """A pool whose waits are bounded. jsonb travels as Python values, uuid as uuid.UUID."""
+async def connect_pool(url: str, size: int = 6, limit: float = LIMIT) -> Pool:
+    """A pool whose waits are bounded: no statement lasts longer than `limit` seconds, and no wait for its answer longer
+    than `GRACE` more, even where nothing comes back at all. jsonb travels as Python values, uuid as uuid.UUID."""
     return await PatientPool(
         url,
         connection_class=asyncpg.Connection,
@@ -73,14 +81,24 @@ async def connect_pool(url: str, size: int = 6) -> Pool:
         setup=None,
         init=_prepare,
         reset=_nothing_to_reset,
-        command_timeout=COMMAND_TIMEOUT,
+        command_timeout=limit + GRACE,
         timeout=10,
-        server_settings=SETTINGS,
+        server_settings={**SETTINGS, "statement_timeout": f"{limit * 1000:.0f}"},
     )
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    _watch_line(connection)
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    line = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]  # asyncpg offers no other way
+    with suppress(OSError):  # a Unix socket has none of it and needs none
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE.items():
+            if option := getattr(socket, name, None):  # some are Linux's own
+                line.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def _nothing_to_reset(_: asyncpg.Connection[asyncpg.Record]) -> None:
@@ -91,8 +109,24 @@ async def _nothing_to_reset(_: asyncpg.Connection[asyncpg.Record]) -> None:
 @asynccontextmanager
 async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """A connection inside a READ COMMITTED transaction of its own."""
-    async with pool.acquire(timeout=PATIENCE) as connection, connection.transaction():
-        yield connection
+    async with pool.acquire(timeout=PATIENCE) as connection:
+        started = connection.transaction()
+        await started.start()
+        try:
+            yield connection
+        except BaseException:
+            await _roll_back(connection, started)
+            raise
+        await started.commit()
+
+
+async def _roll_back(connection: PoolConnectionProxy[asyncpg.Record], started: Transaction) -> None:
+    """Where it cannot be said in time, the connection is dropped, and with it all that was done."""
+    try:
+        async with asyncio.timeout(PATIENCE):
+            await started.rollback()
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError):
+        connection.terminate()
 
 
 async def again(pool: Pool, body: Callable[[Connection], Awaitable[T]], tries: int = 5) -> T:
@@ -120,15 +154,13 @@ async def _once(pool: Pool, body: Callable[[Connection], Awaitable[T]]) -> T:
         try:
             result = await body(connection)
         except BaseException:
-            with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
-                await (
-                    started.rollback()
-                )  # where it cannot be said, the connection is gone and with it all that was done
+            await _roll_back(connection, started)
             raise
         try:
             await started.commit()
         except Exception as error:
             if is_transient(error) and getattr(error, "sqlstate", "") not in DEADLOCKS:
+                connection.terminate()  # the pool would wait for it, and then speak of that instead
                 raise Unanswered(result, error) from error
             raise
         return result

@@ -19,7 +19,7 @@ import pytest
 from aiohttp import ClientSession, web
 from standardwebhooks import Webhook
 
-from daemon.clock import machine_now
+from daemon.clock import machine_now, monotonic
 from daemon.context import Context
 from daemon.settings import Settings
 from daemon.shops.push import Push, PushConfig, parse
@@ -257,6 +257,22 @@ async def test_while_the_database_is_busy_the_shop_is_told_to_come_again(door, m
         assert loop.time() - began < 2.5
     assert (await door.post()).status == 202
     assert len(await door.rows()) == 1
+
+
+async def test_while_all_connections_are_taken_the_shop_is_told_so_in_time(database):
+    """Two connections, fifty that want one for longer than anybody may wait, and twenty events."""
+    pool = await connect_pool(database, 2)
+    async with open_door(await made_context(pool)) as door:
+        slow = [asyncio.create_task(pool.fetchval("SELECT 1 FROM pg_sleep(4)")) for _ in range(50)]
+        await asyncio.sleep(0)  # they ask first
+        began = monotonic()
+        answers = await asyncio.gather(*(door.post(signed(id=f"evt-{n}")) for n in range(20)))
+        assert monotonic() - began <= 2.5
+        assert {(answer.status, answer.headers["Retry-After"]) for answer in answers} == {(503, "2")}
+        ends = await asyncio.gather(*slow, return_exceptions=True)
+        assert all(isinstance(end, TimeoutError) for end in ends if end != 1)
+        assert (await door.post()).status == 202
+    await pool.close()
 
 
 async def test_while_the_database_is_away_the_shop_is_told_to_come_again(door):

@@ -207,9 +207,12 @@ def _spaced(rate: Rate, row: Allowance) -> timedelta:
 
 
 def domain_of(address: str) -> str:
-    """In the letters that DNS has."""
+    """In the letters that DNS has; one that no mail can go to as it is written, for the channel to refuse."""
     domain = address.rpartition("@")[2].casefold()
-    return domain if domain.isascii() else domain.encode("idna").decode()
+    try:
+        return domain if domain.isascii() else domain.encode("idna").decode()
+    except UnicodeError:
+        return domain
 
 
 async def heed(context: Context, channel: str, group: Sequence[tuple[Message, Outcome]]) -> None:

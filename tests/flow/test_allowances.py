@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -103,6 +104,16 @@ def test_a_warm_up_goes_upwards(words):
 
 def test_domains_are_as_dns_has_them():
     assert domain_of("Ada@MÜNCHEN.example") == "xn--mnchen-3ya.example"
+
+
+async def test_an_address_that_no_mail_can_go_to_holds_up_nobody_else(make_town, make_buyer):
+    town = await make_town(smtp_domain_rates="*=5/s")
+    await town.leaves_cart("cart of bob", replace(make_buyer("bob"), email="bob@bücher..example"), "red")
+    await town.leaves_cart("cart of ada", make_buyer("ada"), "red")
+    await town.passes(hours=1, minutes=1)
+    assert len(town.letters.taken) == 1
+    rows = await town.fetch("SELECT m.state FROM message m JOIN person p ON p.id = m.person_id ORDER BY p.email")
+    assert [row["state"] for row in rows] == ["accepted", "failed"]
 
 
 async def test_what_does_not_fit_waits_and_says_for_what(make_town, make_buyer):

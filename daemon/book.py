@@ -13,6 +13,7 @@ from pydantic import ValidationError
 import rules
 from daemon.errors import ConfigurationError
 from daemon.shops.base import Shop, ShopConfig
+from rules.law import PROFILES
 from rules.mistakes import from_validation
 from rules.needs import SPOKEN, needs
 from rules.policy import Policy
@@ -260,7 +261,11 @@ def _law(policy: Policy, tree: Node, name: str, shop: ShopWords) -> Iterator[Mis
     legal = policy.legal or shop.legal
     if legal is None and shop.mode == "live":
         yield Mistake(tree.place, f'the live shop "{name}" needs a law to decide by: `legal:` here or in {SHOPS_FILE}')
-    if policy.starts.existing_customers_only and (legal or "de") == "de" and shop.existing_customer_notice is None:
+    if (
+        policy.starts.existing_customers_only
+        and "email" in PROFILES[legal or "de"].ground_needed_on
+        and shop.existing_customer_notice is None
+    ):
         text = (
             f'a purchase is no legal basis for the shop "{name}" before {SHOPS_FILE} says since when its customers '
             "are told that they may object (existing_customer_notice)"

@@ -5,24 +5,33 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from rules import law
 from rules.facts import Counted
 from rules.policy import CapWords, Policy
 from rules.values import Cap, spoken
 
 
-def frees_at(caps: CapWords, channel: str, counted: Sequence[Counted], now: datetime) -> tuple[datetime, str] | None:
-    """None: the caps let a message out now. Else the instant at which they all do again, and the cap that is met."""
-    met = [(free, why) for free, why in _each(caps, channel, counted) if free > now]
+def frees_at(
+    caps: CapWords, channel: str, counted: Sequence[Counted], now: datetime, profile: str = "de"
+) -> tuple[datetime, str] | None:
+    """None: the caps let a message out now. Else the instant at which they all do again, and the cap that is met.
+
+    The caps of the country profile count beside those of the policy.
+    """
+    met = [(free, why) for free, why in _each(caps, channel, counted, profile) if free > now]
     return max(met) if met else None
 
 
-def _each(caps: CapWords, channel: str, counted: Sequence[Counted]) -> Iterator[tuple[datetime, str]]:
+def _each(caps: CapWords, channel: str, counted: Sequence[Counted], profile: str) -> Iterator[tuple[datetime, str]]:
     every = sorted((one.at for one in counted), reverse=True)
     same = sorted((one.at for one in counted if one.channel == channel), reverse=True)
     for cap in caps.any:
         yield from _cap(cap, every, f"the cap of {cap.count} in {spoken(cap.per)} is reached")
     for cap in getattr(caps, channel, ()):
         yield from _cap(cap, same, f"the cap of {cap.count} on {channel} in {spoken(cap.per)} is reached")
+    for cap in law.caps(profile, channel):
+        why = f'the cap of {cap.count} on {channel} in {spoken(cap.per)} is reached, which profile "{profile}" sets'
+        yield from _cap(cap, same, why)
     if caps.same_channel_gap is not None and same:
         yield same[0] + caps.same_channel_gap, f"the last {channel} was less than {spoken(caps.same_channel_gap)} ago"
 
@@ -35,5 +44,6 @@ def _cap(cap: Cap, newest_first: Sequence[datetime], why: str) -> Iterator[tuple
 
 def reach(policy: Policy) -> timedelta:
     """How far back messages must be known for the caps of this policy."""
-    spans = [cap.per for cap in (*policy.caps.any, *policy.caps.email)]
+    by_law = [cap for step in policy.steps for cap in law.caps(policy.profile, step.send)]
+    spans = [cap.per for cap in (*policy.caps.any, *policy.caps.email, *by_law)]
     return max([*spans, policy.caps.same_channel_gap or timedelta(0)])

@@ -73,6 +73,8 @@ class Person:
     zone: str = ""
     """IANA name; empty where unknown."""
     group: str = ""
+    region: str = ""
+    """Where goods were last sent to, by ISO 3166-2, like `US-TX`; empty where unknown."""
     active_at: datetime | None = None
     """When the person was last seen on the site or reacted to a message."""
 

@@ -54,7 +54,11 @@ def _removed(policy: Policy, planned: Planned) -> Bar | None:
 def _unwanted(policy: Policy, planned: Planned, facts: Facts) -> Bar | None:
     """What has come about since it was decided: a mail opened at 22:00 stops the text that was put off to 9:00."""
     step = next(step for step in policy.ladder if step.name == planned.step)
-    return questions.unless(step, facts)[0] or questions.only_if(step, facts)[0]
+    return (
+        questions.unless(step, facts)[0]
+        or questions.only_if(step, facts)[0]
+        or questions.enough_for_cart(policy, facts, step)
+    )
 
 
 def _due_later(policy: Policy, planned: Planned, facts: Facts, now: datetime) -> tuple[datetime, datetime] | None:
@@ -70,7 +74,7 @@ def _hold(policy: Policy, planned: Planned, facts: Facts, now: datetime) -> Hold
         questions.order_on_hold(facts, now)
         or questions.cart_closed(facts, now)
         or questions.active(policy, facts, now)
-        or questions.out_of_hours(policy, facts, now)
+        or questions.out_of_hours(policy, facts, planned.channel, now)
         or questions.over_cap(policy, facts, planned.channel, now)
     )
 

@@ -1,26 +1,19 @@
-"""When a message may go out by the clock where the person lives: quiet hours, weekdays, part of the day."""
+"""When a message may go out by the clock where the person lives: the hours of the policy, and those of the law."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from rules.law import Clock, Week, zone
 from rules.policy import Policy
 
 HORIZON = 15
 """Days to look ahead: two weeks hold every weekday twice, so a change of clocks may swallow one."""
+__all__ = ["DAYS", "HORIZON", "allowed", "ever_allowed", "next_allowed", "zone", "zone_of"]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-@lru_cache(maxsize=1024)
-def zone(name: str) -> ZoneInfo | None:
-    """None for a name that is not in the time zone database."""
-    try:
-        return ZoneInfo(name) if name else None
-    except (KeyError, ValueError, OSError):
-        return None
 
 
 def zone_of(person: str, shop: str) -> ZoneInfo:
@@ -38,27 +31,42 @@ def allowed(policy: Policy, local: datetime) -> bool:
     return DAYS[local.weekday()] in policy.on.days
 
 
-def next_allowed(policy: Policy, at: datetime, where: ZoneInfo) -> datetime | None:
-    """The first instant from `at` on at which a message may go out; None if there is none within two weeks."""
-    if allowed(policy, at.astimezone(where)):
+def next_allowed(policy: Policy, at: datetime, where: ZoneInfo, clocks: Sequence[Clock] = ()) -> datetime | None:
+    """The first instant from `at` on at which a message may go out; None if there is none within two weeks.
+
+    `where`: the zone by which the policy counts. `clocks`: those of the law, all of which must stand within hours.
+    """
+
+    def holds(instant: datetime) -> bool:
+        return allowed(policy, instant.astimezone(where)) and all(
+            clock.week.holds(instant.astimezone(clock.where)) for clock in clocks
+        )
+
+    if holds(at):
         return at
+    openings = [_openings(at, where, lambda _: _edges(policy))]
+    openings += [_openings(at, clock.where, clock.week.edges) for clock in clocks]
+    return next((instant for instant in heapq.merge(*openings) if instant > at and holds(instant)), None)
+
+
+def ever_allowed(policy: Policy, weeks: Sequence[Week] = ()) -> bool:
+    """Whether an ordinary week has a minute that quiet hours, days, part of the day and the law's hours leave."""
+    monday = datetime(2024, 3, 4, tzinfo=UTC)
+    return any(
+        allowed(policy, minute) and all(week.holds(minute) for week in weeks)
+        for minute in (monday + timedelta(minutes=no) for no in range(7 * 24 * 60))
+    )
+
+
+def _openings(at: datetime, where: ZoneInfo, edges: Callable[[date], Iterator[time]]) -> Iterator[datetime]:
+    """Instants in their order at which one clock may turn from forbidden to allowed."""
     first = at.astimezone(where).date()
     for no in range(HORIZON):
         try:
             day = first + timedelta(days=no)
         except OverflowError:
-            return None
-        instants = sorted(instant for edge in _edges(policy) for instant in _instants(day, edge, where))
-        for instant in instants:
-            if instant > at and allowed(policy, instant.astimezone(where)):
-                return instant
-    return None
-
-
-def ever_allowed(policy: Policy) -> bool:
-    """Whether an ordinary week has a minute that quiet hours, days and part of the day leave."""
-    monday = datetime(2024, 1, 1, tzinfo=UTC)
-    return any(allowed(policy, monday + timedelta(minutes=no)) for no in range(7 * 24 * 60))
+            return
+        yield from sorted(instant for edge in edges(day) for instant in _instants(day, edge, where))
 
 
 def _edges(policy: Policy) -> Iterator[time]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from rules import questions
+from rules import law, questions
 from rules.facts import DONE, OPEN, Basis, Facts, Question, Send, Stop, Verdict, Wait
 from rules.policy import Policy, Step
 from rules.questions import Bar, Hold
@@ -158,7 +158,16 @@ def _left_out(case: Case, step: Step, last: datetime) -> Bar | None:
         or _unless(case, step)
         or _only_if(case, step)
         or case.ask("can the person be reached?", questions.unreachable(case.facts, step.send), "reachable", step)
+        or _enough(case, step)
     )
+
+
+def _enough(case: Case, step: Step) -> Bar | None:
+    """Asked only where the law limits what of a channel may follow one cart."""
+    if law.per_cart(case.policy.profile, step.send) is None:
+        return None
+    found = questions.enough_for_cart(case.policy, case.facts, step)
+    return case.ask("does the law leave room after this cart?", found, "cap", step)
 
 
 def _unless(case: Case, step: Step) -> Bar | None:
@@ -174,6 +183,6 @@ def _only_if(case: Case, step: Step) -> Bar | None:
 def _not_now(case: Case, step: Step) -> Hold | None:
     """Hours and caps: the step waits for them."""
     policy, facts, now = case.policy, case.facts, case.now
-    return case.ask("is it a good hour?", questions.out_of_hours(policy, facts, now), "hours", step) or case.ask(
-        "do the caps leave room?", questions.over_cap(policy, facts, step.send, now), "cap", step
-    )
+    return case.ask(
+        "is it a good hour?", questions.out_of_hours(policy, facts, step.send, now), "hours", step
+    ) or case.ask("do the caps leave room?", questions.over_cap(policy, facts, step.send, now), "cap", step)

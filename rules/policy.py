@@ -10,16 +10,26 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
 
 from rules.later import Channel, Programme
+from rules.law import PROFILES
+from rules.source import did_you_mean
 from rules.values import Amount, Caps, DayPart, Span, Subject
 
 Reaction = Literal["opened", "clicked", "replied", "bounced"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Stops = Literal["purchase", "emptied", "unsubscribed", "complained", "replied", "bounced"]
 Stage = Literal["cart", "checkout", "payment", "frozen"]
-Law = Literal["de", "none"]
 ALWAYS_STOPS = ("purchase", "unsubscribed", "complained")
 TAKEN_NAMES = frozenset({"cart", "person", "steps", "cel", "any"})
 
@@ -38,6 +48,14 @@ def _pattern(pattern: str) -> str:
     return pattern.lower()
 
 
+def _law(name: object) -> str:
+    if name in PROFILES:
+        return str(name)
+    hint = did_you_mean(name, list(PROFILES))
+    raise ValueError(f'"{name}" is not a country profile{hint}; profiles are {", ".join(PROFILES)}')
+
+
+Law = Annotated[str, PlainValidator(_law), WithJsonSchema({"enum": list(PROFILES)})]
 StepName = Annotated[str, AfterValidator(_step_name)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 
@@ -170,7 +188,7 @@ class PolicyWords(Words):
     shops: tuple[str, ...] = Field((), description="Shops of shops.yaml that this policy serves; empty means all.")
     legal: Law | None = Field(
         None,
-        description="Country profile: whose law decides on basis and tracking. `de` for Germany; `none` leaves the "
+        description="Country profile: whose law decides on basis, hours and tracking; see below. `none` leaves the "
         "law to you and is never a default. A shop that is live needs one, here or in shops.yaml.",
     )
     starts: Starts = Field(default_factory=Starts, description="When a cart becomes a recovery.")

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from rules import caps, hours, law
 from rules.conditions import holds
-from rules.facts import Basis, Facts
+from rules.facts import COUNTED, Basis, Facts
 from rules.policy import Policy, Step
 from rules.values import spoken
 
-ADDRESS_OF = {"email": "email"}
+ADDRESS_OF = {"email": "email", "sms": "phone", "webpush": "push"}
 """The kind of identity that a channel writes to."""
 LOOK_AGAIN = timedelta(hours=6)
 """How soon a recovery that waits for somebody else is looked at again, if nothing woke it before."""
@@ -127,20 +128,40 @@ def last_activity(facts: Facts) -> datetime:
     return facts.cart.changed_at if seen is None else max(seen, facts.cart.changed_at)
 
 
-def out_of_hours(policy: Policy, facts: Facts, now: datetime) -> Hold | None:
-    """Quiet hours, weekdays and part of the day, by the clock where the person lives."""
+def out_of_hours(policy: Policy, facts: Facts, channel: str, now: datetime) -> Hold | None:
+    """Quiet hours, weekdays and part of the day, by the clock where the person lives; and the law's for the channel."""
     where = hours.zone_of(facts.person.zone, facts.shop_zone)
-    instant = hours.next_allowed(policy, now, where)
+    clocks = law.clocks(policy.profile, channel, facts.person, facts.shop_zone)
+    instant = hours.next_allowed(policy, now, where, clocks)
     if instant == now:
         return None
-    local = now.astimezone(where)
-    because = f"it is {local:%H:%M} on {local:%A} in {where.key}, outside the hours of this policy"
+    unlawful = next((clock for clock in clocks if not clock.week.holds(now.astimezone(clock.where))), None)
+    if unlawful is None or not hours.allowed(policy, now.astimezone(where)):
+        because = f"it is {_wall(now, where)}, outside the hours of this policy"
+    else:
+        because = f'it is {_wall(now, unlawful.where)}, and by profile "{policy.profile}": {unlawful.week.rule}'
     return Hold("hours", because, instant or now + timedelta(days=hours.HORIZON))
 
 
+def _wall(now: datetime, where: ZoneInfo) -> str:
+    local = now.astimezone(where)
+    return f"{local:%H:%M} on {local:%A} in {where.key}"
+
+
 def over_cap(policy: Policy, facts: Facts, channel: str, now: datetime) -> Hold | None:
-    met = caps.frees_at(policy.caps, channel, facts.counted, now)
+    met = caps.frees_at(policy.caps, channel, facts.counted, now, policy.profile)
     return Hold("cap", met[1], met[0]) if met else None
+
+
+def enough_for_cart(policy: Policy, facts: Facts, step: Step) -> Bar | None:
+    """The law's limit of a channel for one abandoned cart is reached by other steps."""
+    limit = law.per_cart(policy.profile, step.send)
+    if limit is None:
+        return None
+    gone = [one for one in facts.taken if one.channel == step.send and one.step != step.name and one.state in COUNTED]
+    if len(gone) < limit.count:
+        return None
+    return Bar("cap", f'{gone[-1].step} went out by {step.send}, and by profile "{policy.profile}": {limit.rule}')
 
 
 def unreachable(facts: Facts, channel: str) -> Bar | None:
@@ -171,7 +192,7 @@ def only_if(step: Step, facts: Facts) -> tuple[Bar | None, str]:
 def ground(policy: Policy, facts: Facts, channel: str) -> Basis | Bar:
     """The legal basis, or why there is none."""
     found = law.basis(policy.profile, channel, facts)
-    return found or Bar("no_basis", f"no legal basis: {law.why_no_basis(channel, facts)}")
+    return found or Bar("no_basis", f"no legal basis: {law.why_no_basis(channel, facts, policy.profile)}")
 
 
 def due_at(policy: Policy, step: Step, facts: Facts) -> datetime:
@@ -180,13 +201,20 @@ def due_at(policy: Policy, step: Step, facts: Facts) -> datetime:
 
 
 def not_after(policy: Policy, step: Step, facts: Facts) -> datetime:
-    """When the next step takes its place; the last one has 24 h from the first lawful hour after it was due."""
+    """When the next step takes its place; the last one has 24 h from the first lawful hour after it was due.
+
+    Not later than the law lets its channel follow a cart: then a step can be over before it is due.
+    """
     follower = _follower(policy.ladder, step)
     due = due_at(policy, step, facts)
     if follower is not None:
-        return max(due, due_at(policy, follower, facts))
-    where = hours.zone_of(facts.person.zone, facts.shop_zone)
-    return (hours.next_allowed(policy, due, where) or due) + timedelta(hours=24)
+        last = max(due, due_at(policy, follower, facts))
+    else:
+        where = hours.zone_of(facts.person.zone, facts.shop_zone)
+        clocks = law.clocks(policy.profile, step.send, facts.person, facts.shop_zone)
+        last = (hours.next_allowed(policy, due, where, clocks) or due) + timedelta(hours=24)
+    limit = law.per_cart(policy.profile, step.send)
+    return last if limit is None else min(last, facts.cart.changed_at + limit.within)
 
 
 def missed(policy: Policy, step: Step, facts: Facts) -> Bar | None:

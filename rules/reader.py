@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from rules import hours, merge
+from rules import hours, law, merge
 from rules.conditions import faults
 from rules.mistakes import from_validation
 from rules.policy import Condition, Policy, PolicyWords, RuleFile
@@ -83,9 +83,13 @@ def _complaints(words: PolicyWords) -> Iterator[tuple[Loc, str]]:
     if words.starts.not_older_than < words.starts.rests_for:
         yield ("starts", "not_older_than"), "no cart could ever start: it is shorter than rests_for"
     probe = Policy(**{**dict(words), "name": "probe"})
+    place: Loc = ("on",) if words.on.between is not None else ("quiet",)
     if not hours.ever_allowed(probe):
-        place: Loc = ("on",) if words.on.between is not None else ("quiet",)
         yield place, "quiet hours, days and hours together leave no minute of the week"
+        return
+    for channel in dict.fromkeys(step.send for step in words.steps):
+        if not hours.ever_allowed(probe, law.weeks(probe.profile, channel)):
+            yield place, f'quiet hours, days and hours leave no minute that profile "{probe.profile}" has for {channel}'
 
 
 def _about_order(words: PolicyWords) -> Iterator[tuple[Loc, str]]:

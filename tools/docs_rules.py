@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -220,13 +220,47 @@ def _presets() -> Iterator[str]:
 def _laws() -> Iterator[str]:
     yield "## Country profiles"
     yield ""
-    yield "This is engineering, not legal advice: have the profile you use checked by someone who may give it."
+    yield "**This is engineering, not legal advice.** Have the profile you use checked by someone who may give it: laws"
+    yield "change, courts disagree, and several of these notes come from texts about a law, not from the law. Each rule"
+    yield "names its source, when it was noted, and where it was read for that; `not re-read` means general knowledge."
     yield ""
+    yield "Whoever withdrew or objected is not written to under any profile. The hours are those where the person is."
+    yield "Of the zone of the shipping address and that of the number's prefix both count if both are known, as do"
+    yield "two states of the USA. What of this is about texts (sms) and web pushes waits for those channels."
+    yield ""
+    yield from _laws_in_short()
     for profile in law.PROFILES.values():
         yield f"### `{profile.name}`: {profile.title}"
         yield ""
-        yield from (f"* {rule.text} ({rule.source}; noted {rule.noted})" for rule in profile.rules)
+        yield from (f"* {_rule(rule)}" for rule in _rules_of(profile))
         yield ""
+
+
+def _laws_in_short() -> Iterator[str]:
+    yield "| profile | needs a ground on | a purchase is one on | tracking by consent | texts at most |"
+    yield "|---|---|---|---|---|"
+    for profile in law.PROFILES.values():
+        caps = [str(cap) for cap in law.caps(profile.name, "sms")]
+        limit = law.per_cart(profile.name, "sms")
+        caps += [f"{limit.count} a cart, within {spoken(limit.within)}"] if limit else []
+        cells = (_listed(profile.ground_needed_on), _listed(profile.existing_customers_on))
+        yield f"| `{profile.name}` | {' | '.join(cells)} | {_listed(profile.tracking_by_consent)} | {'; '.join(caps)} |"
+    yield ""
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(word.replace("track_", "") for word in words)) or "nothing"
+
+
+def _rules_of(profile: law.Profile) -> Iterator[law.Rule]:
+    """Each rule once, those of the hours and states with their tables."""
+    weeks = [week for channel in profile.weeks for week in law.weeks(profile.name, channel, tuple(profile.states))]
+    yield from dict.fromkeys((*profile.rules, *(week.rule for week in weeks)))
+
+
+def _rule(rule: law.Rule) -> str:
+    read = f"read in {rule.seen}" if rule.seen else "not re-read"
+    return f"{rule.text} ({rule.source}; noted {rule.noted}, {'ours' if rule.source == law.OWN else read})"
 
 
 def schema(model: type[BaseModel], title: str) -> str:

@@ -154,8 +154,8 @@ STEPS = "steps:\n  - {name: remind, send: email, after: 1h}\n"
             id="an unknown day",
         ),
         pytest.param(
-            STEPS + "legal: fr\n",
-            'rules/main.yaml:3:8 legal: "fr" is not known here; it can be de, none',
+            STEPS + "legal: es\n",
+            'rules/main.yaml:3:8 legal: "es" is not a country profile; profiles are de, at, ch, fr, it, uk, us, none',
             id="a country without a profile",
         ),
         pytest.param("shops: [main]\n", 'rules/main.yaml:1:1: the word "steps" is missing here', id="no steps"),

@@ -80,7 +80,7 @@ GUARDS = (
     Guard(
         "quiet hours at the gate",
         "rules/gate.py",
-        "        or questions.out_of_hours(policy, facts, now)\n",
+        "        or questions.out_of_hours(policy, facts, planned.channel, now)\n",
         "",
         (GATE, BEFORE),
     ),

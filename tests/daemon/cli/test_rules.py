@@ -36,12 +36,12 @@ def test_check_is_content(folder, capsys):
 
 
 def test_check_tells_each_mistake_on_a_line_of_its_own(folder, capsys):
-    (folder / "main.yaml").write_text("extends: default\nstart: {rests_for: 5}\nlegal: fr\n", "utf-8")
+    (folder / "main.yaml").write_text("extends: default\nstart: {rests_for: 5}\nlegal: es\n", "utf-8")
     code, said = run(capsys, "check", folder)
     assert code == 1
     assert said.out.splitlines() == [
         'main.yaml:2:1 start: unknown word "start"; did you mean "starts"?',
-        'main.yaml:3:8 legal: "fr" is not known here; it can be de, none',
+        'main.yaml:3:8 legal: "es" is not a country profile; profiles are de, at, ch, fr, it, uk, us, none',
         "shops.yaml:5:28 shops.main.connection.secrets[0]: the environment has no SHOP_SECRET",
     ]
 

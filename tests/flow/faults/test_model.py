@@ -135,7 +135,7 @@ SABOTAGES = {
     "the gate lets all through": (deliver, "passage", lambda policy, planned, facts, now: Go(planned.basis)),
     "nobody looks again before the first byte": (messages, "still_wanted", nothing_overtakes),
     "the reaper has it sent again": (messages, "reap", nothing_is_lost),
-    "nights count for nothing": (questions, "out_of_hours", lambda policy, facts, now: None),
+    "nights count for nothing": (questions, "out_of_hours", lambda policy, facts, channel, now: None),
     "caps count for nothing": (questions, "over_cap", lambda policy, facts, channel, now: None),
 }
 

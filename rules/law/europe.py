@@ -1,0 +1,208 @@
+"""Germany, Austria, Switzerland, France, Italy and the United Kingdom."""
+
+from __future__ import annotations
+
+from rules.law.profile import BOTH, CAP_RULE, CHANNELS, ONE_A_DAY, Profile, Rule, Week, careful, hours
+
+EVERYWHERE = frozenset(CHANNELS)
+PUSH = Rule(
+    "A web push needs the person's own consent; a purchase does not stand in for it.",
+    "Art. 5(3) directive 2002/58/EC; Art. 6(1)(a) GDPR",
+)
+
+DE = Profile(
+    name="de",
+    title="Germany",
+    ground_needed_on=EVERYWHERE,
+    existing_customers_on=frozenset({"email"}),
+    tracking_by_consent=BOTH,
+    rules=(
+        Rule(
+            "A reminder of a cart is advertising: without a ground it may not be sent.",
+            "§ 7(2) UWG; BGH 12 September 2013, I ZR 208/12",
+            seen="ipwiki.de",
+        ),
+        Rule(
+            "Consent counts when it was confirmed (double opt-in) and can be shown with its wording and process.",
+            "BGH 10 February 2011, I ZR 164/09; Art. 7(1) GDPR",
+            seen="a report of LDI NRW",
+        ),
+        Rule(
+            "An existing customer may be written to about similar goods of the same shop, if the address came with a "
+            "sale, they were told at that moment and are told in each message that they may object, and they did not.",
+            "§ 7(3) UWG",
+            seen="gvw.com",
+        ),
+        Rule("A purchase stands in for consent to e-mails only, not to texts.", "§ 7(2) and (3) UWG, read strictly"),
+        PUSH,
+        Rule("Pixel and click tracking need a consent of their own.", "§ 25 TDDDG; EDPB Guidelines 2/2023"),
+        CAP_RULE,
+    ),
+    weeks={"sms": (careful("DE"),)},
+    caps=ONE_A_DAY,
+)
+
+AT = Profile(
+    name="at",
+    title="Austria",
+    ground_needed_on=EVERYWHERE,
+    existing_customers_on=frozenset({"email", "sms"}),
+    tracking_by_consent=BOTH,
+    rules=(
+        Rule(
+            "Advertising by e-mail or text needs consent given before; texts count as electronic mail.",
+            "§ 174(3) TKG 2021",
+            seen="wko.at, ra-leitinger.at",
+        ),
+        Rule(
+            "No consent is needed from a customer whose address came with a sale, for similar goods of the same shop, "
+            "who could refuse at that moment and can in each message, free of charge.",
+            "§ 174(4) TKG 2021",
+            seen="ra-leitinger.at, newsroom.sparkasse.at",
+        ),
+        Rule(
+            "A purchase is no ground for who stands in the list of those who want no advertising (ECG list, kept by "
+            "RTR). tillbell does not see that list: match your customers against it.",
+            "§ 174(4) TKG 2021; § 7 ECG",
+            seen="newsroom.sparkasse.at",
+        ),
+        PUSH,
+        Rule("Pixel and click tracking need a consent of their own.", "§ 165(3) TKG 2021; EDPB Guidelines 2/2023"),
+        CAP_RULE,
+    ),
+    weeks={"sms": (careful("AT"),)},
+    caps=ONE_A_DAY,
+)
+
+CH = Profile(
+    name="ch",
+    title="Switzerland",
+    ground_needed_on=EVERYWHERE,
+    existing_customers_on=frozenset({"email", "sms"}),
+    tracking_by_consent=BOTH,
+    rules=(
+        Rule(
+            "Automated advertising by e-mail or text needs consent, the right sender, and an easy way out free of "
+            "charge; that it is automated makes it mass advertising, however few get it.",
+            "Art. 3(1)(o) UWG (SR 241); SLK decision no. 172/20",
+            seen="digilaw.ch, datenrecht.ch",
+        ),
+        Rule(
+            "No consent is needed from a customer whose address came with a sale at which they were told that they "
+            "may refuse, for similar goods of the same shop.",
+            "Art. 3(1)(o) UWG (SR 241)",
+            seen="digilaw.ch",
+        ),
+        Rule(
+            "Readers must be told of pixel and click tracking and may refuse it. tillbell cannot see whether they were "
+            "told, so it asks for consent, which is more than the law does.",
+            "Art. 45c FMG (SR 784.10); EDÖB guide on cookies",
+            seen="hostpoint.ch, datenrecht.ch",
+        ),
+        Rule("A web push needs the person's own consent.", "Art. 45c FMG (SR 784.10), read strictly"),
+        CAP_RULE,
+    ),
+    weeks={"sms": (careful("CH"),)},
+    caps=ONE_A_DAY,
+)
+
+FR_HOURS = Rule(
+    "Advertising texts go out on working days only, none at night, on Sundays or on public holidays; those of "
+    "Alsace and Moselle count for everybody.",
+    "af2m charter for business messaging, 1 September 2024 (8:00 to 22:00)",
+    seen="af2m.org",
+)
+FR = Profile(
+    name="fr",
+    title="France",
+    ground_needed_on=EVERYWHERE,
+    existing_customers_on=frozenset({"email", "sms"}),
+    tracking_by_consent=BOTH,
+    rules=(
+        Rule(
+            "Advertising by e-mail or text needs consent given before.",
+            "Art. L34-5 code des postes et des communications électroniques",
+            seen="cnil.fr, af2m.org",
+        ),
+        Rule(
+            "No consent is needed from a customer, for goods like those they bought from the same shop, who was told "
+            "when the address was asked for, could object then and can in each message.",
+            "Art. L34-5 code des postes et des communications électroniques",
+            seen="cnil.fr",
+        ),
+        PUSH,
+        Rule(
+            "Following a single reader by pixel or click needs a consent of its own.",
+            "Art. 82 loi Informatique et Libertés; CNIL recommendation of 14 April 2026",
+            seen="mondaq.com, globalpolicywatch.com",
+        ),
+        CAP_RULE,
+    ),
+    weeks={
+        "sms": (
+            careful("FR"),
+            Week(FR_HOURS, hours(8, 22), hours(8, 22), None, "FR-6AE"),
+        )
+    },
+    caps=ONE_A_DAY,
+)
+
+IT = Profile(
+    name="it",
+    title="Italy",
+    ground_needed_on=EVERYWHERE,
+    existing_customers_on=frozenset({"email"}),
+    tracking_by_consent=BOTH,
+    rules=(
+        Rule(
+            "Advertising by e-mail or text needs consent.",
+            "Art. 130(1) and (2) Codice privacy (d.lgs. 196/2003)",
+            seen="gazzettaufficiale.it, brocardi.it",
+        ),
+        Rule(
+            "No consent is needed for e-mails, and for e-mails only, to an address that came with a sale, for goods "
+            "like those bought, if the customer was told, did not refuse, and is told in each that they may.",
+            "Art. 130(4) Codice privacy",
+            seen="gazzettaufficiale.it, dgrs.it",
+        ),
+        PUSH,
+        Rule(
+            "Pixel and click tracking need a consent of their own.",
+            "Art. 122 Codice privacy; Garante, decision no. 284 of 17 April 2026 (pixels in e-mails)",
+            seen="aoshearman.com, nicfab.eu",
+        ),
+        CAP_RULE,
+    ),
+    weeks={"sms": (careful("IT"),)},
+    caps=ONE_A_DAY,
+)
+
+UK = Profile(
+    name="uk",
+    title="United Kingdom",
+    ground_needed_on=EVERYWHERE,
+    existing_customers_on=frozenset({"email", "sms"}),
+    tracking_by_consent=BOTH,
+    rules=(
+        Rule(
+            "Marketing by e-mail or text needs consent, asked for each of the two on its own.",
+            "Regulation 22(2) PECR 2003; ICO guidance on direct marketing using electronic mail",
+            seen="ico.org.uk",
+        ),
+        Rule(
+            "No consent is needed from a customer whose address came with a sale, for similar goods of the same shop, "
+            "who could refuse at that moment and can in each message (soft opt-in).",
+            "Regulation 22(3) PECR 2003",
+            seen="dpnetwork.org.uk",
+        ),
+        Rule(
+            "Pixels and links that tell who read need a consent of their own.",
+            "Regulation 6 PECR 2003; ICO guidance on storage and access technologies, 29 April 2026",
+            seen="insideprivacy.com, scl.org",
+        ),
+        Rule("A web push needs the person's own consent.", "Regulation 6 PECR 2003, read strictly"),
+        CAP_RULE,
+    ),
+    weeks={"sms": (careful("GB"),)},
+    caps=ONE_A_DAY,
+)

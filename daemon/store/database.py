@@ -126,6 +126,11 @@ async def _roll_back(connection: PoolConnectionProxy[asyncpg.Record], started: T
         async with asyncio.timeout(PATIENCE):
             await started.rollback()
     except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError):
+        _drop(connection)
+
+
+def _drop(connection: PoolConnectionProxy[asyncpg.Record]) -> None:
+    with suppress(asyncpg.InterfaceError):  # the line was cut: the pool has it back already
         connection.terminate()
 
 
@@ -160,7 +165,7 @@ async def _once(pool: Pool, body: Callable[[Connection], Awaitable[T]]) -> T:
             await started.commit()
         except Exception as error:
             if is_transient(error) and getattr(error, "sqlstate", "") not in DEADLOCKS:
-                connection.terminate()  # the pool would wait for it, and then speak of that instead
+                _drop(connection)  # the pool would wait for it, and then speak of that instead
                 raise Unanswered(result, error) from error
             raise
         return result

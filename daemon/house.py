@@ -7,7 +7,7 @@ import hashlib
 import os
 import platform
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +25,7 @@ from daemon.embedded import folder, keys, servers
 from daemon.embedded.servers import Servers
 from daemon.errors import ConfigurationError
 from daemon.flow.shops import open_shops
-from daemon.schema import check_schema
+from daemon.schema import check_schema, lacks
 from daemon.settings import Settings
 from daemon.store import shops
 from daemon.store.database import Pool, connect_pool
@@ -60,25 +60,15 @@ def data_dir(settings: Settings) -> Path:
 
 
 @asynccontextmanager
-async def house(settings: Settings, database_url: str, *, upgrade: bool = True) -> AsyncIterator[Context]:
+async def house(settings: Settings, database_url: str) -> AsyncIterator[Context]:
     """A context with all its parts, for a process that acts. Raises ConfigurationError with one line a mistake."""
-    if upgrade:
-        await bring_up(database_url)
+    await bring_up(database_url)
     keeper = Keeper(settings.rules_dir, os.environ, connectors.discover())
     pool = await connect_pool(database_url)
     try:
         async with pool.acquire() as connection:
             await check_schema(connection)  # type: ignore[arg-type]  # a pool's connection is one
-        context = Context(
-            settings=settings,
-            pool=pool,
-            secrets=signing_keys(settings),
-            pepper=await pepper_of(settings, pool),
-            data_dir=data_dir(settings),
-            keeper=keeper,
-            process=f"{platform.node()[:40]}.{os.getpid()}.{secrets.token_hex(3)}",
-            channels=open_channels(settings),
-        )
+        context = furnished(settings, pool, keeper, await pepper_of(settings, pool))
         if settings.seed and settings.clock == "stepped":
             context.chance = seeded(settings.seed)
         await take_rules(context)
@@ -88,6 +78,54 @@ async def house(settings: Settings, database_url: str, *, upgrade: bool = True) 
             await close(context)
     finally:
         await close_pool(pool)
+
+
+@asynccontextmanager
+async def window(settings: Settings, database_url: str) -> AsyncIterator[tuple[Context, str]]:
+    """A context for a command that only looks: it changes no row, makes none, migrates nothing and carries out no mode.
+
+    With it comes what the schema is behind by, empty if it is the right one. A shop that the database does not know yet
+    is in `shops` and not in `shop_ids`; where the schema is behind, none is. Raises ConfigurationError.
+    """
+    keeper = Keeper(settings.rules_dir, os.environ, connectors.discover())
+    pool = await connect_pool(read_only(database_url))
+    try:
+        async with pool.acquire() as connection:
+            behind = await lacks(connection)  # type: ignore[arg-type]  # a pool's connection is one
+        pepper = own_pepper(settings) if behind else await pepper_of(settings, pool, looks=True)
+        context = furnished(settings, pool, keeper, pepper)
+        context.templates = await asyncio.to_thread(templates_of, settings)
+        if not behind:
+            rows = await shops.every(pool)
+            context.shop_ids = {row.name: row.shop_id for row in rows if row.name in keeper.book.shops}
+        classes = connectors.discover()
+        try:
+            for name, words in keeper.book.shops.items():
+                context.shops[name] = classes[words.connector](keeper.book.configs[name])
+            yield context, behind
+        finally:
+            await close(context)
+    finally:
+        await close_pool(pool)
+
+
+def read_only(database_url: str) -> str:
+    """The same database, whose server refuses this client whatever would change a row."""
+    return f"{database_url}{'&' if '?' in database_url else '?'}default_transaction_read_only=on"
+
+
+def furnished(settings: Settings, pool: Pool, keeper: Keeper, pepper: bytes) -> Context:
+    """A context whose shops and templates are still missing."""
+    return Context(
+        settings=settings,
+        pool=pool,
+        secrets=signing_keys(settings),
+        pepper=pepper,
+        data_dir=data_dir(settings),
+        keeper=keeper,
+        process=f"{platform.node()[:40]}.{os.getpid()}.{secrets.token_hex(3)}",
+        channels=open_channels(settings),
+    )
 
 
 async def close_pool(pool: Pool) -> None:
@@ -115,10 +153,14 @@ async def bring_up(database_url: str) -> None:
 
 async def take_rules(context: Context) -> None:
     """Shops and templates follow the newest good book."""
-    own = context.settings.rules_dir / "templates"
-    load_templates = mail.load_tried if own.is_dir() else mail.load
-    context.templates = await asyncio.to_thread(load_templates, own if own.is_dir() else None)
+    context.templates = await asyncio.to_thread(templates_of, context.settings)
     await open_shops(context)
+
+
+def templates_of(settings: Settings) -> Mapping[str, mail.Template]:
+    """Ours, and the operator's own over them."""
+    own = settings.rules_dir / "templates"
+    return mail.load_tried(own) if own.is_dir() else mail.load(None)
 
 
 async def close(context: Context) -> None:
@@ -175,21 +217,27 @@ def signing_keys(settings: Settings) -> Secrets:
     return Secrets(next(iter(numbered)), numbered)
 
 
-async def pepper_of(settings: Settings, pool: Pool) -> bytes:
-    """The pepper, if it is the one that this database was made with."""
-    text = settings.pepper.get_secret_value() or keys.key(data_dir(settings), "pepper")
-    if len(text) < 32:
-        raise ConfigurationError(
-            "TILLBELL_PEPPER: needs 32 characters or more: with less, hashed addresses can be guessed"
-        )
-    pepper = hashlib.blake2b(text.encode()).digest()
+async def pepper_of(settings: Settings, pool: Pool, *, looks: bool = False) -> bytes:
+    """The pepper, if it is the one that this database was made with. The first to act makes it that; who looks, not."""
+    pepper = own_pepper(settings)
     fingerprint = hashlib.blake2b(b"fingerprint", key=pepper, digest_size=16).digest()
-    if await shops.pepper_fingerprint(pool, fingerprint) != fingerprint:
+    known = await (shops.known_fingerprint(pool) if looks else shops.pepper_fingerprint(pool, fingerprint))
+    if known is not None and known != fingerprint:
         raise ConfigurationError(
             "the pepper is not the one that this database was made with, so every opt-out would be forgotten; "
             "hint: bring back TILLBELL_PEPPER, or the file keys/pepper of the old data folder"
         )
     return pepper
+
+
+def own_pepper(settings: Settings) -> bytes:
+    """Of the settings, else of the data folder."""
+    text = settings.pepper.get_secret_value() or keys.key(data_dir(settings), "pepper")
+    if len(text) < 32:
+        raise ConfigurationError(
+            "TILLBELL_PEPPER: needs 32 characters or more: with less, hashed addresses can be guessed"
+        )
+    return hashlib.blake2b(text.encode()).digest()
 
 
 def seeded(seed: str) -> Callable[[str], float]:

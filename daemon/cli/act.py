@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from channels.base import Message, attempt
-from daemon.cli.desk import ShopName, console, desk, span
+from daemon.cli.desk import ShopName, console, desk, no_shop, span
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.errors import ConfigurationError
-from daemon.flow.mails import sample_mail
-from daemon.house import house, servers_of
+from daemon.flow.mails import NO_SHOP, sample_mail
+from daemon.house import servers_of, window
 from daemon.settings import read
 from daemon.store import brake, instance
 from daemon.store.brake import Scope
@@ -49,7 +49,7 @@ async def pause(
     reason
         Why, in your words: `status` and `why` show it.
     """
-    async with desk() as at:
+    async with desk(acts=True) as at:
         until: datetime | None = at.now + span(lasting) if lasting else None
         ids = at.only(shop)
         number = await brake.pause(at.pool, list(ids.values()), Scope(policy, step, channel), reason, at.now, until)
@@ -61,7 +61,7 @@ async def pause(
 
 async def resume(*, shop: ShopName = None, policy: Policy = None, step: Step = None, channel: Channel = None) -> int:
     """Lift pauses: those that name exactly this policy, step or channel, or all of them."""
-    async with desk() as at:
+    async with desk(acts=True) as at:
         number = await brake.resume(at.pool, list(at.only(shop).values()), Scope(policy, step, channel), at.now)
         since_now = [one for one in await instance.standstills(at.pool, at.now - RIGHT_NOW) if one.lifted_at == at.now]
     console().print(f"lifted {number} pause{'s' if number != 1 else ''}")
@@ -80,14 +80,14 @@ async def send_test(
 ) -> int:
     """Send one sample mail through the real relay to ADDRESS, marked as a rehearsal, and print the relay's answer."""
     chosen = read()
-    async with servers_of(chosen, share=True) as servers, house(chosen, servers.database_url) as context:
+    async with servers_of(chosen, share=True) as servers, window(chosen, servers.database_url) as (context, _):
         email = context.channels.get("email")
         if email is None:
             raise ConfigurationError("TILLBELL_SMTP_HOST is not set: no e-mail can be sent")
-        if shop not in context.shop_ids:
-            raise ConfigurationError(f'there is no shop "{shop}"; there are: {", ".join(sorted(context.shop_ids))}')
+        if shop not in context.shops:
+            raise ConfigurationError(no_shop(shop, context.shops, chosen))
         mail = sample_mail(context, shop, template, locale)
-        message = Message(context.shop_ids[shop], 0, 0, address, mail)
+        message = Message(context.shop_ids.get(shop, NO_SHOP), 0, 0, address, mail)
 
         async def may_leave(_: Message) -> bool:
             await asyncio.sleep(0)

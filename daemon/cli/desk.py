@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -18,7 +18,7 @@ from rich.console import Console
 
 from daemon import logs, settings
 from daemon.errors import ConfigurationError
-from daemon.house import servers_of
+from daemon.house import read_only, servers_of
 from daemon.schema import check_schema
 from daemon.settings import Settings
 from daemon.store import clock, shops
@@ -26,6 +26,9 @@ from daemon.store.database import Pool, connect_pool
 
 AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
 ShopName = Annotated[str | None, Parameter(name="--shop", help="Only this shop, by its name in shops.yaml.")]
+
+
+UNKNOWN = "the database does not know it yet: the daemon makes it known when it starts (`tillbell run`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +45,27 @@ class Desk:
         if shop is None:
             return dict(self.ids)
         if shop not in self.ids:
-            raise ConfigurationError(
-                f'there is no shop "{shop}"; there are: {", ".join(sorted(self.ids)) or "none yet"}'
-            )
+            raise ConfigurationError(no_shop(shop, self.ids, self.settings))
         return {shop: self.ids[shop]}
 
 
+def no_shop(shop: str, known: Iterable[str], chosen: Settings) -> str:
+    """Why the database does not know it: a slip of the pen, or a shop that no daemon has served yet."""
+    from daemon.book import load  # noqa: PLC0415  # slow to import, and only a mistake needs it
+
+    if shop in load(chosen.rules_dir, None, None).shops:
+        return f'the shop "{shop}" stands in shops.yaml and {UNKNOWN}'
+    return f'there is no shop "{shop}"; there are: {", ".join(sorted(known)) or "none yet"}'
+
+
 @asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    """Works beside a running daemon and without one; embedded servers are shared or started."""
+async def desk(*, acts: bool = False) -> AsyncIterator[Desk]:
+    """Works beside a running daemon and without one; embedded servers are shared or started. Unless it `acts`, a
+    command cannot change a row, whatever it does."""
     chosen = settings.read()
     logs.set_up(chosen.model_copy(update={"log_level": "warning"}))
     async with servers_of(chosen, share=True) as servers:
-        pool = await connect_pool(servers.database_url, 2)
+        pool = await connect_pool(servers.database_url if acts else read_only(servers.database_url), 2)
         try:
             async with pool.acquire() as connection:
                 await check_schema(connection)  # type: ignore[arg-type]  # a pool's connection is one

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from daemon import logs, settings
-from daemon.cli.desk import AsJson, ShopName, console, print_json
+from daemon.cli.desk import AsJson, ShopName, console, no_shop, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.context import Context
 from daemon.doctor import mail, shops
@@ -19,7 +19,7 @@ from daemon.doctor.names import Names
 from daemon.doctor.pulse import Pulse
 from daemon.doctor.reason import Reason
 from daemon.errors import ConfigurationError
-from daemon.house import house, servers_of
+from daemon.house import servers_of, window
 
 Offline = Annotated[bool, Parameter(negative="", help="Ask neither DNS nor relay nor the public address.")]
 
@@ -28,7 +28,9 @@ async def doctor(*, shop: ShopName = None, offline: Offline = False, as_json: As
     """Ask the world: do mails arrive, does each shop tell everything in time, is all work done? Exit 1 with hints."""
     chosen = settings.read()
     logs.set_up(chosen.model_copy(update={"log_level": "error"}))
-    async with servers_of(chosen, share=True) as servers, house(chosen, servers.database_url, upgrade=False) as context:
+    async with servers_of(chosen, share=True) as servers, window(chosen, servers.database_url) as (context, behind):
+        if behind:
+            raise ConfigurationError(f"{behind}; hint: run `tillbell migrate`")
         reasons = await ask(context, _only(context, shop), None if offline else Names())
     if as_json:
         print_json({"findings": _rows(reasons, amiss=True), "notes": _rows(reasons, amiss=False)})
@@ -74,7 +76,7 @@ def _rows(reasons: Sequence[Reason], *, amiss: bool) -> list[dict[str, str]]:
 def _only(context: Context, shop: str | None) -> list[str]:
     """Those of shops.yaml, or the one named."""
     if shop is None:
-        return sorted(context.shop_ids)
-    if shop not in context.shop_ids:
-        raise ConfigurationError(f'there is no shop "{shop}"; there are: {", ".join(sorted(context.shop_ids))}')
+        return sorted(context.shops)
+    if shop not in context.shops:
+        raise ConfigurationError(no_shop(shop, context.shops, context.settings))
     return [shop]

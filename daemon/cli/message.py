@@ -38,7 +38,7 @@ async def resolve(
     reason
         How you know, such as a line of the relay's log.
     """
-    async with desk() as at:
+    async with desk(acts=True) as at:
         outcomes = [await settle(at.pool, shop_id, number, state, reason, at.now) for shop_id in at.only(shop).values()]
     resolved = any(outcomes)
     console().print(f"message {number}: {state}" if resolved else f"there is no message {number} whose fate is unknown")

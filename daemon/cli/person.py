@@ -77,7 +77,7 @@ async def erase(word: str, /, *, shop: ShopName = None, by: By = None, yes: Yes 
     word
         Their e-mail address, customer reference, phone number or number here.
     """
-    async with desk() as at:
+    async with desk(acts=True) as at:
         found = await _find(at, shop, by, word)
         names = {number: name for name, number in at.ids.items()}
         if found and not yes and not _asked(", ".join(f"{one.id} of {names[one.shop_id]}" for one in found)):
@@ -97,7 +97,7 @@ async def erase(word: str, /, *, shop: ShopName = None, by: By = None, yes: Yes 
 
 async def _find(at: Desk, shop: str | None, by: str | None, word: str) -> list[Found]:
     """One in each shop at most. Raises ConfigurationError where it could be several."""
-    pepper = await pepper_of(at.settings, at.pool)
+    pepper = await pepper_of(at.settings, at.pool, looks=True)
     found = await dossier.find(at.pool, pepper, list(at.only(shop).values()), word, by)
     if len({one.shop_id for one in found}) < len(found):
         several = ", ".join(f"{one.id} by {one.kind}" for one in found)

@@ -64,7 +64,7 @@ async def show(number: int, /, *, shop: ShopName = None, raw: Annotated[bool, Pa
 @app.command
 async def done(*numbers: Numbers, shop: ShopName = None) -> int:
     """These have been read and seen to: they are no longer listed, and forgotten after TILLBELL_KEEP_HITS."""
-    async with desk() as at:
+    async with desk(acts=True) as at:
         ended = [one for shop_id in at.only(shop).values() for one in await inbox.has_read(at.pool, shop_id, numbers)]
     console().print(f"{len(ended)} done")
     return FINE if ended else FINDINGS

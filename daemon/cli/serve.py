@@ -15,10 +15,10 @@ from daemon import logs, mail
 from daemon import run as process
 from daemon import settings as setting
 from daemon.book import load as load_book
-from daemon.cli.desk import AsJson, console, print_json
+from daemon.cli.desk import UNKNOWN, AsJson, console, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.embedded import dump as dumping
-from daemon.house import house, open_channels, servers_of
+from daemon.house import open_channels, servers_of, window
 from daemon.settings import PREFIX, Settings
 from daemon.shops import discover
 from daemon.store import clock
@@ -69,18 +69,18 @@ async def load(file: Path, /) -> int:
 
 async def check(*, as_json: AsJson = False) -> int:
     """Check settings, rules, templates, shops and channels, as far as they can be checked without sending anything."""
-    findings: list[str] = []
+    notes: list[str] = []
     chosen = setting.read()
     logs.set_up(chosen.model_copy(update={"log_level": "error"}))
-    findings += _rules(chosen)
+    findings = _rules(chosen)
     if not findings:
-        findings += await _shops(chosen)
+        findings, notes = await _shops(chosen)
     findings += _surroundings(chosen)
     if as_json:
-        print_json({"findings": findings})
+        print_json({"findings": findings, "notes": notes})
     else:
-        for finding in findings:
-            console().print(finding, soft_wrap=True)
+        for line in (*findings, *(f"note: {note}" for note in notes)):
+            console().print(line, soft_wrap=True)
         if not findings:
             console().print("all is well")
     return FINDINGS if findings else FINE
@@ -108,16 +108,20 @@ def _post(chosen: Settings, shops: Mapping[str, ShopWords]) -> list[str]:
     ]
 
 
-async def _shops(chosen: Settings) -> list[str]:
-    async with servers_of(chosen, share=True) as servers, house(chosen, servers.database_url) as context:
-        now = await clock.shop_now(context.pool)
+async def _shops(chosen: Settings) -> tuple[list[str], list[str]]:
+    """Findings, and notes: what the first start of the daemon will bring."""
+    async with servers_of(chosen, share=True) as servers, window(chosen, servers.database_url) as (context, behind):
+        now = await clock.machine_now(context.pool)
         findings: list[str] = []
+        notes = [f"{behind}: `tillbell run` brings it up, or `tillbell migrate`"] if behind else []
         for name, shop in context.shops.items():
+            if not behind and name not in context.shop_ids:
+                notes.append(f"shop {name}: {UNKNOWN}")
             health = await shop.health(now)
             if not health.reachable:
                 findings.append(f"shop {name}: cannot be reached")
             findings += [f"shop {name}: {finding}" for finding in health.findings]
-        return findings
+        return findings, notes
 
 
 def _surroundings(chosen: Settings) -> list[str]:

@@ -45,7 +45,7 @@ async def add(
     ] = "by hand",
 ) -> int:
     """Never write to these addresses again; what is on its way to them is cancelled."""
-    async with desk() as at:
+    async with desk(acts=True) as at:
         listed = [Listed(one, reason, None) for one in (address, *more)]
         number = sum([await _suppress(at, shop_id, channel, listed, "by hand") for shop_id in at.only(shop).values()])
     console().print(
@@ -58,7 +58,7 @@ async def add(
 async def remove(address: Addresses, /, *more: Addresses, shop: ShopName = None, channel: Channel = "email") -> int:
     """Allow these addresses again. This gives no consent: without a basis nothing is sent to them."""
     number = 0
-    async with desk() as at:
+    async with desk(acts=True) as at:
         pepper = await pepper_of(at.settings, at.pool)
         for shop_id in at.only(shop).values():
             hmacs = [address_hmac(pepper, "email", one) for one in (address, *more)]
@@ -91,7 +91,7 @@ async def import_list(
     Blocks and hard bounces are suppressed. Last sends (mailbeez-tracking) start the cool-down of a policy's
     `again_after` for those people, so that nobody is written to by both within it.
     """
-    async with desk() as at:
+    async with desk(acts=True) as at:
         reading = read_list(file, form, at.now)
         [(_, shop_id)] = at.only(shop).items()
         number = await _suppress(at, shop_id, channel, reading.suppressed, f"import {reading.form}")

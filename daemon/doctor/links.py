@@ -11,7 +11,7 @@ from channels.base import Mail
 from daemon.context import Context
 from daemon.doctor.reason import Reason
 from daemon.errors import ConfigurationError
-from daemon.flow.mails import base_url, sample_mail, token
+from daemon.flow.mails import NO_SHOP, base_url, sample_mail, token
 from daemon.mail import MailError
 
 PATIENCE = ClientTimeout(total=10)
@@ -56,7 +56,7 @@ def of_headers(mail: Mail) -> list[tuple[str, str]]:
 async def walk(context: Context, shop: str) -> list[Reason]:
     """Do what a mailbox provider does, with a rehearsal's link: it changes nothing."""
     base = base_url(context)
-    way = f"{base}/u/{token(context, 'unsubscribe', context.shop_ids[shop], 0, rehearsal=True)}"
+    way = f"{base}/u/{token(context, 'unsubscribe', context.shop_ids.get(shop, NO_SHOP), 0, rehearsal=True)}"
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     try:
         async with (

@@ -25,7 +25,9 @@ async def of_relay_and_mails(context: Context, shops: Sequence[str], *, offline:
             continue
         found, octets = links.of_policies(context, shop)
         said += found
-        largest = max(largest, octets, await survey.largest_mail(context.pool, context.shop_ids[shop]))
+        largest = max(largest, octets)
+        if shop in context.shop_ids:
+            largest = max(largest, await survey.largest_mail(context.pool, context.shop_ids[shop]))
     email = context.channels.get("email")
     if offline:
         return [*said, _unasked("the relay")]

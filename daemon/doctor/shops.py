@@ -10,7 +10,7 @@ from daemon.doctor.reason import Reason
 from daemon.doctor.signs import roughly
 from daemon.flow import lateness
 from daemon.shops.base import Health, Shop
-from daemon.store import clock, survey, work
+from daemon.store import clock, shops, survey, work
 from daemon.store.survey import Carts, Pushed
 from daemon.store.work import Status
 from rules.shops import ShopWords
@@ -28,16 +28,33 @@ LATE_LOOKS = 5
 
 async def of_shop(context: Context, name: str) -> list[Reason]:
     """All that can be asked of one shop."""
-    shop, shop_id = context.shops[name], context.shop_ids[name]
+    shop, shop_id = context.shops[name], context.shop_ids.get(name)
     words = context.keeper.book.shops[name]
+    health = of_health(name, await asked(shop, await clock.machine_now(context.pool)))
+    if shop_id is None:
+        return [
+            Reason("shop", f"shop {name}: the database does not know it yet", "start the daemon: `tillbell run`"),
+            *health,
+        ]
     works = await work.status(context.pool, shop_id)
-    machine = await clock.machine_now(context.pool)
+    row = next(row for row in await shops.every(context.pool) if row.shop_id == shop_id)
     return [
-        *of_health(name, await asked(shop, machine)),
+        *of_mode(name, words.mode, row.mode),
+        *health,
         *of_looks(name, shop.polls, works, context.settings.poll_every),
         *of_events(name, shop.polls, await survey.pushed(context.pool, shop_id)),
         *of_orders(name, words, await lateness.of_shop(context, context.pool, name, shop_id)),
         *of_carts(name, await survey.carts(context.pool, shop_id)),
+    ]
+
+
+def of_mode(name: str, written: str, now: str) -> list[Reason]:
+    """A switch that waits for the daemon: who looks does not carry it out."""
+    if written == now:
+        return []
+    text = f"shop {name}: shops.yaml says {written}, and it is still {now}"
+    return [
+        Reason("mode", text, "the daemon takes it over: within seconds if it runs, else when it starts", amiss=False)
     ]
 
 

@@ -37,6 +37,10 @@ from rules.shops import ShopWords
 NO_IMPRINT = ("(The imprint is still missing: see sender in shops.yaml.)",)
 
 
+NO_SHOP = 0
+"""In the links of a sample, for a shop that the database does not know yet: no row has this number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wares:
     """What a batch of mails shares."""
@@ -187,7 +191,10 @@ def basis_at(basis: str, case: Case) -> datetime | None:
 
 def composed(context: Context, shop_id: int, claim: Claim) -> Mail:
     """The mail of a claimed message, as the channel takes it. Raises MailError."""
-    name = context.shop_name(shop_id)
+    return _composed(context, context.shop_name(shop_id), shop_id, claim)
+
+
+def _composed(context: Context, name: str, shop_id: int, claim: Claim) -> Mail:
     shop = context.keeper.book.shops[name]
     if shop.sender is None:
         raise MailError("the shop has no sender")
@@ -216,7 +223,7 @@ def sample_mail(context: Context, shop_name: str, template_name: str, locale: st
         )
     if shop.sender is None:
         raise ConfigurationError(f'the shop "{shop_name}" has no sender in shops.yaml')
-    shop_id = context.shop_ids[shop_name]
+    shop_id = context.shop_ids.get(shop_name, NO_SHOP)
     unsubscribe = f"{base_url(context)}/u/{token(context, 'unsubscribe', shop_id, 0, rehearsal=True)}"
     values = replace(
         sample(locale, rehearsal=True),
@@ -226,4 +233,4 @@ def sample_mail(context: Context, shop_name: str, template_name: str, locale: st
         unsubscribe_url=unsubscribe,
     )
     content = {**render(template, values).stored(), "unsubscribe": unsubscribe, "policy": "test"}
-    return composed(context, shop_id, Claim(0, 0, 0, 0, template_name, True, content))
+    return _composed(context, shop_name, shop_id, Claim(0, 0, 0, 0, template_name, True, content))

@@ -53,6 +53,11 @@ async def pepper_fingerprint(db: Connection | Pool, fingerprint: bytes) -> bytes
     return cast(bytes, await sql.pepper_fingerprint(db, fingerprint=fingerprint))
 
 
+async def known_fingerprint(db: Connection | Pool) -> bytes | None:
+    """The one that this database was made with, None if nothing has acted on it yet. It changes nothing."""
+    return cast("bytes | None", await sql.known_fingerprint(db))
+
+
 async def beat(
     db: Connection | Pool, process: str, kind: str, version: str, journal_lines: int, held: str = ""
 ) -> None:

@@ -18,6 +18,10 @@ WITH made AS (
 )
 SELECT pepper_fingerprint FROM made UNION ALL SELECT pepper_fingerprint FROM instance LIMIT 1;
 
+-- name: known_fingerprint$
+-- The fingerprint that this database was made with, null before a first process that acts.
+SELECT pepper_fingerprint FROM instance LIMIT 1;
+
 -- name: beat!
 INSERT INTO heartbeat (process, kind, version, journal_lines, held, beat_real)
 VALUES (:process, :kind, :version, :journal_lines, :held, clock_timestamp())

@@ -55,6 +55,11 @@ FROM t JOIN person p ON p.shop_id = :shop_id AND p.id = t.person_id
 ORDER BY p.id
 FOR NO KEY UPDATE OF p SKIP LOCKED;
 
+-- Where rows are looked up that are named by their ids, no statistics may turn that into reading all that wait or all that
+-- are open: on a young table, or when a thousand wait of a million, they say that hardly any do. So there the shop comes
+-- from the list itself, the state is no longer the one that an index is about (`state || ''`), and lists count as short
+-- (`n.id = n.id + 0`). What is left is the primary key.
+
 -- name: at_the_gate
 -- A second statement, hence a new snapshot: whatever was committed while the locks were being taken is seen.
 SELECT m.id, m.recovery_id, m.person_id, m.step, m.channel, m.state, m.facts_no, m.policy_hash, m.not_after, m.prepared_at,
@@ -63,9 +68,11 @@ SELECT m.id, m.recovery_id, m.person_id, m.step, m.channel, m.state, m.facts_no,
     (SELECT z.reason FROM pause z WHERE z.shop_id = m.shop_id AND z.lifted_at IS NULL AND (z.until IS NULL OR z.until > :now)
         AND (z.policy IS NULL OR z.policy = r.policy_name) AND (z.step IS NULL OR z.step = m.step)
         AND (z.channel IS NULL OR z.channel = m.channel) ORDER BY z.id LIMIT 1) AS paused
-FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
-JOIN shop s ON s.shop_id = m.shop_id
-WHERE m.shop_id = :shop_id AND m.id = ANY(:ids::bigint[]) AND m.state IN ('prepared', 'retry_wait')
+FROM (SELECT :shop_id::bigint AS shop_id, n.id FROM unnest(:ids::bigint[]) AS n (id) WHERE n.id = n.id + 0 OFFSET 0) AS n
+JOIN message m ON m.shop_id = n.shop_id AND m.id = n.id
+CROSS JOIN LATERAL (SELECT policy_name FROM recovery WHERE shop_id = m.shop_id AND id = m.recovery_id OFFSET 0) AS r
+JOIN shop s ON s.shop_id = :shop_id
+WHERE m.state || '' IN ('prepared', 'retry_wait')
 ORDER BY m.person_id, m.not_before, m.id
 FOR NO KEY UPDATE OF m SKIP LOCKED;
 
@@ -74,14 +81,14 @@ FOR NO KEY UPDATE OF m SKIP LOCKED;
 -- A held one stays as it is for a while: that the brake is on is no doing of its own. So does one that rests, until an
 -- allowance has room for it.
 WITH n AS MATERIALIZED (
-    SELECT * FROM unnest(:ids::bigint[], :verdicts::text[], :untils::timestamptz[], :reasons::text[], :bases::text[],
+    SELECT :shop_id::bigint AS shop_id, n.* FROM unnest(:ids::bigint[], :verdicts::text[], :untils::timestamptz[], :reasons::text[], :bases::text[],
         :evidences::text[], :consents::bigint[], :not_afters::timestamptz[], :rests::interval[])
         AS n (id, verdict, until, reason, basis, evidence, consent_id, not_after, rests_for)
 ), claimed AS (
     UPDATE message m SET state = 'sending', fence = nextval('fence'), sending_at = :now, tries = m.tries + 1,
         lease_until_real = clock_timestamp() + :lease, retry_real = NULL, reason = NULL,
         basis = n.basis, basis_evidence = n.evidence, consent_id = n.consent_id
-    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'go' AND m.state IN ('prepared', 'retry_wait')
+    FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'go' AND m.state || '' IN ('prepared', 'retry_wait')
     RETURNING m.id, m.fence, m.recovery_id, m.person_id, m.content, m.step, m.rehearsal
 ), tried AS (
     INSERT INTO attempt (shop_id, message_id, fence, started_at, body_sha256)
@@ -89,37 +96,38 @@ WITH n AS MATERIALIZED (
 ), put_off AS (
     UPDATE message m SET state = 'planned', not_before = n.until, not_after = coalesce(n.not_after, m.not_after),
         deferrals = m.deferrals + 1, reason = n.reason
-    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'defer' AND m.state IN ('prepared', 'retry_wait')
+    FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'defer' AND m.state || '' IN ('prepared', 'retry_wait')
 ), held AS (
     UPDATE message m SET not_before = n.until, reason = n.reason, retry_real = NULL
-    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'hold' AND m.state IN ('prepared', 'retry_wait')
+    FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'hold' AND m.state || '' IN ('prepared', 'retry_wait')
 ), rested AS (
     UPDATE message m SET retry_real = clock_timestamp() + n.rests_for, reason = n.reason
-    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'rest' AND m.state IN ('prepared', 'retry_wait')
+    FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'rest' AND m.state || '' IN ('prepared', 'retry_wait')
 ), sent_back AS (
     UPDATE message m SET state = 'planned', reason = n.reason
-    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict = 'again' AND m.state IN ('prepared', 'retry_wait')
+    FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'again' AND m.state || '' IN ('prepared', 'retry_wait')
 ), ended AS (
     UPDATE message m SET state = n.verdict, reason = n.reason, ended_at = :now
-    FROM n WHERE m.shop_id = :shop_id AND m.id = n.id AND n.verdict IN ('cancelled', 'expired')
-        AND m.state IN ('prepared', 'retry_wait')
-    RETURNING m.recovery_id
+    FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict IN ('cancelled', 'expired')
+        AND m.state || '' IN ('prepared', 'retry_wait')
+    RETURNING m.shop_id, m.recovery_id
 ), asleep AS MATERIALIZED (
-    SELECT r.id FROM recovery r JOIN ended ON r.id = ended.recovery_id WHERE r.shop_id = :shop_id AND r.state = 'open'
+    SELECT r.shop_id, r.id FROM recovery r JOIN ended ON r.shop_id = ended.shop_id AND r.id = ended.recovery_id
+    WHERE r.state || '' = 'open'
     ORDER BY r.id FOR NO KEY UPDATE OF r
 ), woken AS (
     UPDATE recovery r SET wake_at = least(:now, r.wake_at - interval '1 us') FROM asleep
-    WHERE r.shop_id = :shop_id AND r.id = asleep.id AND r.state = 'open'
+    WHERE r.shop_id = asleep.shop_id AND r.id = asleep.id AND r.state || '' = 'open'
 )
 SELECT * FROM claimed ORDER BY id;
 
 -- name: still_wanted
 -- Right before the first byte and again before the last: claims that nothing has overtaken since the gate. No locks.
-SELECT m.id FROM message m
-JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
-JOIN person p ON p.shop_id = m.shop_id AND p.id = m.person_id
-JOIN unnest(:ids::bigint[], :fences::bigint[]) AS n (id, fence) ON m.id = n.id AND m.fence = n.fence
-WHERE m.shop_id = :shop_id AND m.state = 'sending' AND r.state = 'open' AND p.may_be_written_to AND p.email IS NOT NULL
+SELECT m.id FROM unnest(:ids::bigint[], :fences::bigint[]) AS n (id, fence)
+CROSS JOIN LATERAL (SELECT * FROM message WHERE shop_id = :shop_id AND id = n.id OFFSET 0) AS m
+CROSS JOIN LATERAL (SELECT * FROM recovery WHERE shop_id = m.shop_id AND id = m.recovery_id OFFSET 0) AS r
+CROSS JOIN LATERAL (SELECT * FROM person WHERE shop_id = m.shop_id AND id = m.person_id OFFSET 0) AS p
+WHERE m.fence = n.fence AND m.state = 'sending' AND r.state = 'open' AND p.may_be_written_to AND p.email IS NOT NULL
     AND NOT EXISTS (SELECT FROM suppression s WHERE s.shop_id = m.shop_id AND s.channel IN ('any', m.channel)
         AND s.address_hmac IN (p.email_hmac, p.phone_hmac))
     AND NOT EXISTS (SELECT FROM consent k WHERE k.shop_id = m.shop_id AND k.person_id = m.person_id AND k.state = 'withdrawn'
@@ -131,18 +139,20 @@ WHERE m.shop_id = :shop_id AND m.state = 'sending' AND r.state = 'open' AND p.ma
 -- Outcomes by fence: one that has been overtaken changes nothing. A message whose recovery ended meanwhile is not tried
 -- again. The recoveries are locked first, in their order, so what is read of them is how they are now.
 WITH n AS MATERIALIZED (
-    SELECT * FROM unnest(:ids::bigint[], :fences::bigint[], :outcomes::text[], :provider_ids::text[], :codes::text[],
+    SELECT :shop_id::bigint AS shop_id, n.* FROM unnest(:ids::bigint[], :fences::bigint[], :outcomes::text[], :provider_ids::text[], :codes::text[],
         :errors::text[], :costs::boolean[], :agains::interval[], :suppresses::boolean[])
         AS n (id, fence, outcome, provider_id, code, error, costs_a_try, again_after, suppress)
+    WHERE n.id = n.id + 0
 ), r AS MATERIALIZED (
-    SELECT r.id, r.state, r.end_reason, m.id AS message_id FROM recovery r
-    JOIN message m ON m.shop_id = r.shop_id AND m.recovery_id = r.id JOIN n ON n.id = m.id
-    WHERE r.shop_id = :shop_id ORDER BY r.id, m.id FOR NO KEY UPDATE OF r
+    SELECT r.id, r.state, r.end_reason, m.id AS message_id FROM n
+    JOIN message m ON m.shop_id = n.shop_id AND m.id = n.id
+    JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
+    ORDER BY r.id, m.id FOR NO KEY UPDATE OF r
 ), closed AS (
     UPDATE attempt a SET outcome = n.outcome, code = n.code, closed_real = clock_timestamp(),
         provider_id = CASE WHEN r.end_reason IS DISTINCT FROM 'erased' THEN n.provider_id END,
         error = CASE WHEN r.end_reason IS DISTINCT FROM 'erased' THEN n.error END
-    FROM n LEFT JOIN r ON r.message_id = n.id WHERE a.shop_id = :shop_id AND a.message_id = n.id AND a.fence = n.fence
+    FROM n LEFT JOIN r ON r.message_id = n.id WHERE a.shop_id = n.shop_id AND a.message_id = n.id AND a.fence = n.fence
         AND (a.outcome IS NULL OR a.outcome = 'unknown')
 ), done AS (
     UPDATE message m SET
@@ -165,9 +175,9 @@ WITH n AS MATERIALIZED (
         ended_at = CASE WHEN n.outcome = 'failed' OR n.outcome = 'retry_wait'
             AND (r.state = 'ended' OR m.not_after < :now OR m.tries >= :most_tries AND n.costs_a_try) THEN :now END
     FROM n JOIN r ON r.message_id = n.id
-    WHERE m.shop_id = :shop_id AND m.id = n.id AND m.fence = n.fence
-        AND (m.state = 'sending' OR m.state = 'unknown' AND n.outcome IN ('accepted', 'failed'))
-    RETURNING m.id, m.state, m.recovery_id, m.person_id, m.channel, m.rehearsal, n.suppress, m.reason
+    WHERE m.shop_id = n.shop_id AND m.id = n.id AND m.fence = n.fence
+        AND (m.state || '' = 'sending' OR m.state || '' = 'unknown' AND n.outcome IN ('accepted', 'failed'))
+    RETURNING m.shop_id, m.id, m.state, m.recovery_id, m.person_id, m.channel, m.rehearsal, n.suppress, m.reason
 ), suppressed AS (
     INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
     SELECT DISTINCT ON (p.email_hmac) :shop_id, done.channel, p.email_hmac, 'refused by the mail server', 'delivery', :now
@@ -179,7 +189,7 @@ WITH n AS MATERIALIZED (
         AND c.channel IN (SELECT channel FROM done WHERE state = 'accepted')
 ), woken AS (
     UPDATE recovery r SET wake_at = least(:now, r.wake_at - interval '1 us') FROM done
-    WHERE r.shop_id = :shop_id AND r.id = done.recovery_id AND r.state = 'open' AND done.state <> 'retry_wait'
+    WHERE r.shop_id = done.shop_id AND r.id = done.recovery_id AND r.state || '' = 'open' AND done.state <> 'retry_wait'
 )
 SELECT id, state, recovery_id, reason FROM done ORDER BY id;
 

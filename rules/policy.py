@@ -49,8 +49,8 @@ def _pattern(pattern: str) -> str:
 
 
 def _law(name: object) -> str:
-    if name in PROFILES:
-        return str(name)
+    if isinstance(name, str) and name in PROFILES:
+        return name
     hint = did_you_mean(name, list(PROFILES))
     raise ValueError(f'"{name}" is not a country profile{hint}; profiles are {", ".join(PROFILES)}')
 

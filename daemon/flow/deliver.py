@@ -207,7 +207,7 @@ async def claim(
         found, claims = await _regained(sender, lost)
     points.reached("after_claim_commit")
     if found:
-        log.info("claimed", shop=context.shop_name(shop_id), channel=channel, at_the_gate=found, messages=len(claims))
+        log.info("claimed", shop=context.shop_called(shop_id), channel=channel, at_the_gate=found, messages=len(claims))
     return found, claims
 
 
@@ -237,8 +237,8 @@ def _note(move: Move, one: AtGate, case: Case) -> Note:
 
 
 async def _regained(sender: Delivery, lost: Unanswered) -> tuple[int, list[tuple[Claim, Case]]]:
-    """The claims of a COMMIT that nobody answered, those that took effect. While that stays unknown, none leaves: they
-    are given back as soon as the database can be told."""
+    """The claims of a COMMIT that nobody answered, those that took effect a moment ago. All others are given back as
+    soon as the database can be told; while it is not known, that is all of them."""
     found, made = lost.result
     if not made:
         raise lost
@@ -246,12 +246,21 @@ async def _regained(sender: Delivery, lost: Unanswered) -> tuple[int, list[tuple
     try:
         least = sender.channel.longest() + MARGIN - GATE_HOLDS
         ours = await regain.committed(sender.context, sender.shop_id, claims, least, lost)
-    except Unanswered:
-        for one in claims:
-            nothing = Message(sender.shop_id, one.id, one.fence, "", None)  # type: ignore[arg-type]  # never sent
-            sender.report(nothing, Outcome("retry_wait", code="not_sent", error=str(lost), costs_a_try=False))
+    except Exception:
+        _give_back(sender, claims, str(lost))
         raise
+    _give_back(sender, [one for one in claims if one.id not in ours], str(lost))
     return found, [(one, case) for one, case in made if one.id in ours]
+
+
+def _give_back(sender: Delivery, claims: Sequence[Claim], because: str) -> None:
+    """No byte of them has left. Recorded by fence, so one that never was committed stays as it is."""
+    for one in claims:
+        sender.report(_nothing(sender, one), Outcome("retry_wait", code="not_sent", error=because, costs_a_try=False))
+
+
+def _nothing(sender: Delivery, one: Claim) -> Message:
+    return Message(sender.shop_id, one.id, one.fence, "", None)  # type: ignore[arg-type]  # never sent
 
 
 def gate(
@@ -304,13 +313,13 @@ def _hand_over(sender: Delivery, claims: Sequence[tuple[Claim, Case]]) -> None:
     """Give them to the channel; whatever cannot even be composed is recorded as failed."""
     handed: list[Message] = []
     for one, case in claims:
-        message, problem = _message(sender, one, case)
+        message, outcome = _message(sender, one, case)
         sender.queued.add(one.fence)
         place = sender.places.pop(one.id, None)
         if sender.pace is not None:
             sender.pace.expected.add(one.fence)
-        if problem:
-            sender.report(message, Outcome("failed", code="content", error=problem))
+        if outcome:
+            sender.report(message, outcome)
         elif place is not None:
             _start(sender, _at_its_place(sender, message, place))
         else:
@@ -330,14 +339,19 @@ def _start(sender: Delivery, work: Coroutine[Any, Any, None]) -> None:
     task.add_done_callback(sender.under_way.discard)
 
 
-def _message(sender: Delivery, one: Claim, case: Case) -> tuple[Message, str]:
-    context, shop_id = sender.context, sender.shop_id
-    address = _address(sender, case, rehearsal=one.rehearsal)
+def _message(sender: Delivery, one: Claim, case: Case) -> tuple[Message, Outcome | None]:
+    """What the channel gets; or what became of it already, as nothing can be made of it."""
     try:
-        mail = mails.composed(context, shop_id, one)
+        address = _address(sender, case, rehearsal=one.rehearsal)
+        mail = mails.composed(sender.context, sender.shop_id, one)
     except MailError as error:
-        return Message(shop_id, one.id, one.fence, address, None), str(error)  # type: ignore[arg-type]  # never sent
-    return Message(shop_id, one.id, one.fence, address, mail), "" if address else "no address"
+        return _nothing(sender, one), Outcome("failed", code="content", error=str(error))
+    except Exception as error:  # ours: one message's fault must not leave the others claimed by nobody
+        log.error("sent", message=one.id, problem=told(error), exc_info=True)
+        return _nothing(sender, one), Outcome("retry_wait", code="bug", error=told(error))
+    if not address:
+        return _nothing(sender, one), Outcome("failed", code="content", error="no address")
+    return Message(sender.shop_id, one.id, one.fence, address, mail), None
 
 
 def _address(sender: Delivery, case: Case, *, rehearsal: bool) -> str:

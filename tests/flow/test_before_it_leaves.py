@@ -217,3 +217,17 @@ async def test_only_whom_the_shop_was_asked_about_may_pass(town, make_basket, ma
     assert [one.id for one, _ in claims] == [1]
     _, claims = await deliver.claim(town.context, town.shop_id, "email", now, 10)
     assert [one.id for one, _ in claims] == [2]
+
+
+async def test_one_mail_that_cannot_be_made_leaves_no_other_claimed(town, make_buyer):
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "a moment", await town.now(), None)
+    for name in ("1", "2", "3"):
+        await town.leaves_cart(f"c{name}", make_buyer(name), "red")
+    await town.passes(hours=1, minutes=1)
+    await town.context.pool.execute(
+        "UPDATE message SET content = content - 'subject' WHERE person_id = (SELECT min(person_id) FROM message)"
+    )
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    await town.passes(minutes=2)
+    states = [row["state"] for row in await town.fetch("SELECT state FROM message ORDER BY person_id")]
+    assert states == ["retry_wait", "accepted", "accepted"]

@@ -6,12 +6,15 @@ import asyncio
 import contextlib
 import signal
 from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
 
 import asyncpg
 import pytest
 
 from daemon.clock import monotonic
 from daemon.embedded import start
+from daemon.flow import deliver
 from daemon.migrate import migrate
 from daemon.store import clock
 from daemon.store.database import connect_pool, is_transient, transaction
@@ -66,6 +69,24 @@ async def test_a_lost_answer_to_commit_costs_no_message_and_no_copy(eaten, messa
     assert await stage.value("SELECT max(tries) FROM message") == 1
     await stage.no_deadlocks()
     await stage.books_are_clean()
+
+
+async def test_what_was_claimed_too_long_ago_is_given_back_and_not_called_unknown(make_stage, make_proxy, monkeypatch):
+    """The answer to COMMIT took longer than the word of the gate holds."""
+    stage = await make_stage()
+    await stage.prepared(5)
+    proxy = await make_proxy(stage.env["TILLBELL_DATABASE_URL"])
+    pool = await connect_pool(proxy.before(stage.env["TILLBELL_DATABASE_URL"]), 2)
+    context = replace(stage.context, pool=pool, deliveries={})
+    monkeypatch.setattr(deliver, "GATE_HOLDS", timedelta())
+    try:
+        proxy.eat(b"COMMIT;")
+        assert await deliver.claim(context, stage.shop_id, "email", await stage.now(), 5) == (5, [])
+        assert proxy.eaten == 1
+        await deliver.drain(context)
+        assert await stage.states() == {"retry_wait": 5}
+    finally:
+        pool.terminate()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from daemon.clock import monotonic
 from daemon.mail import Template
 from daemon.settings import Settings
 from daemon.shops.base import Shop
+from daemon.store.books import Watch
 from daemon.store.database import DISK_FULL, Pool, is_transient
 from daemon.tokens import Secrets
 
@@ -65,6 +66,8 @@ class Context:
     rung: set[tuple[str, int]] = field(default_factory=set)
     """Work (name, shop_id) that this process wants done at once; the bell takes it from here."""
     bell: asyncio.Event = field(default_factory=asyncio.Event)
+    books: Watch = field(default_factory=Watch)
+    """What this process has read of the books."""
     reasons: list[Callable[[], Iterable[str]]] = field(default_factory=list)
     """Each says, in sentences, why this process is degraded: /readyz shows them."""
 

@@ -15,12 +15,16 @@ from rich.table import Table
 from daemon.cli.desk import AsJson, ShopName, console, desk, print_json, span
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.store import books as book_keeping
+from daemon.store import clock
 from daemon.store import report as counting
 from daemon.store.report import Figures
 from rules.effect import Effect, effect
 
 Days = Annotated[str, Parameter(help="What began within this time.")]
 Window = Annotated[str, Parameter(help="How long after enrolment a purchase counts, for treated and held out alike.")]
+EveryRow = Annotated[
+    bool, Parameter(name="--all", negative="", help="Read every row, not only what is under way and what is newest.")
+]
 Each = Annotated[bool, Parameter(negative="", help="Also one row for each recovery (JSON only).")]
 
 
@@ -130,10 +134,13 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-async def books(*, as_json: AsJson = False) -> int:
+async def books(*, every: EveryRow = False, as_json: AsJson = False) -> int:
     """The books: rows that contradict each other (exit 1 if there are any), and the sums beside what a relay counts."""
     async with desk() as at:
-        found = await book_keeping.violations(at.pool, at.now)
+        if every:
+            found = await book_keeping.violations(at.pool, at.now)
+        else:
+            found = await book_keeping.lately(at.pool, at.now, await clock.machine_now(at.pool))
         sums = await book_keeping.sums(at.pool)
     if as_json:
         print_json({"violations": [asdict(one) for one in found], "sums": [asdict(one) for one in sums]})
@@ -143,5 +150,7 @@ async def books(*, as_json: AsJson = False) -> int:
         _table(out, "Messages", columns, [asdict(one) for one in sums])
         for one in found:
             out.print(f"{one.kind}: {one.noun} {one.id} of shop {one.shop_id}")
+        if not every:
+            out.print("\nread: what is under way and what is newest; --all reads every row")
         out.print(f"\n{len(found)} contradiction{'s' if len(found) > 1 else ''}" if found else "\nthe books are clean")
     return FINDINGS if found else FINE

@@ -17,7 +17,7 @@ TAKEN = ("accepted", "delivered", "bounced", "complained")
 async def outcome(stage: Stage, seconds: float) -> dict[str, Any]:
     """`recoveries` and `shoppers` tell the story; `findings` are sentences about what should not be, best empty."""
     report = (await stage.daemon.tell("report", "--each"))[NAME]
-    books = await stage.daemon.tell("books")
+    books = await stage.daemon.tell("books", "--all")
     told = story(stage, report["each"])
     findings = [
         *(f"the books: {one['kind']}: {one['noun']} {one['id']}" for one in books["violations"]),

@@ -9,7 +9,7 @@ from daemon import metrics
 from daemon.context import Context
 from daemon.doctor.post import post
 from daemon.doctor.reason import Question, Reason
-from daemon.store import books, brake, messages, pulse
+from daemon.store import brake, clock, messages, pulse
 from daemon.store.pulse import Behind, Heard, Problem, Waiting
 from rules.values import spoken
 
@@ -175,15 +175,15 @@ async def pauses(context: Context, now: datetime) -> list[Reason]:
 
 
 async def bookkeeping(context: Context, now: datetime) -> list[Reason]:
-    """Do the rows contradict each other?"""
-    found = await books.violations(context.pool, now)
+    """Do the rows contradict each other? What is under way and new each minute, all the rest once a day."""
+    found = await context.books.look(context.pool, now, await clock.machine_now(context.pool))
     metrics.books_violations.clear()
     for one in found:
         metrics.books_violations.labels(one.kind).inc()
     if not found:
         return []
     text = f"the books are not clean: {len(found)} contradictions, the first is {found[0].kind}"
-    return [Reason("books", text, "`tillbell books` lists them")]
+    return [Reason("books", text, "`tillbell books --all` lists them")]
 
 
 def roughly(span: timedelta) -> str:

@@ -83,7 +83,7 @@ async def test_it_names_what_its_shares_are_of(busy_town, beside):
         ],
     }
     await busy_town.context.pool.execute("UPDATE cart SET answer = '' WHERE ref = 'c4'")
-    books = await figures("books")
+    books = await figures("books", "--all")
     assert books.code == 1
     assert "cart at rest with neither recovery nor reason: cart 4 of shop" in books.out
     assert lines(books.out)[-1] == "1 contradiction"

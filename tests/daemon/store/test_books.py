@@ -49,12 +49,61 @@ async def test_they_are_clean_when_all_is_well(db):
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-async def test_each_contradiction_is_found(db, kind):
+async def test_each_contradiction_is_found_at_once_and_among_all_rows(db, kind):
     await db.execute(SEED)
     await db.execute(CORRUPTIONS[kind])
-    found = await books.violations(db, NOW)
-    assert kind in {one.kind for one in found}
-    assert {one.shop_id for one in found} == {1}
+    for found in (await books.violations(db, NOW), await books.lately(db, NOW, NOW)):
+        assert kind in {one.kind for one in found}
+        assert {one.shop_id for one in found} == {1}
+
+
+OF_WHAT_IS_UNDER_WAY = {
+    "recovery open without wake time or open message",
+    "recovery ended with a message on its way",
+    "message sending with its lease long over",
+    "message sending without an open attempt",
+    "cart due for a look and overlooked",
+    "recovery due and overlooked",
+}
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+async def test_one_of_long_ago_is_found_within_a_day_and_stays_until_it_is_gone(db, kind, monkeypatch):
+    """What is under way is under way whatever its age; of all else only the newest rows are looked at each minute."""
+    monkeypatch.setattr(books, "NEWEST", 0)  # so all that is there is of long ago
+    await db.execute(SEED)
+    await db.execute(CORRUPTIONS[kind])
+    await db.execute("UPDATE attempt SET started_real = '2026-03-01'")
+    morning = NOW.replace(hour=0)
+    watch, found = books.Watch(morning), {}
+    for minutes in range(0, 24 * 60 + 1, 60):
+        at = morning + timedelta(minutes=minutes)
+        found[at] = {one.kind for one in await watch.look(db, NOW, at)}
+    noticed = [at for at, kinds in found.items() if kind in kinds]
+    assert noticed[-1] == at
+    assert (noticed[0] == morning) == (kind in OF_WHAT_IS_UNDER_WAY)
+    assert noticed == [at for at in found if at >= noticed[0]]
+    await db.execute("TRUNCATE shop CASCADE")
+    assert await watch.look(db, NOW, at) == []
+
+
+@pytest.mark.parametrize("top", [0, 1, 7, 1439, 100_000, 3_000_000])
+def test_every_row_has_its_turn_each_day_however_rarely_it_is_looked(top):
+    at, came_up = NOW - timedelta(minutes=17), []
+    for step in (timedelta(seconds=50), timedelta(minutes=11), timedelta(hours=13), timedelta(hours=11)):
+        came_up += books.turns(top, at, at + step)
+        at += step
+    assert all(0 < until - after <= books.STRETCH for after, until in came_up)
+    behind = 0
+    for after, until in sorted(came_up):
+        assert after <= behind
+        behind = max(behind, until)
+    assert behind == top
+
+
+def test_who_slept_for_days_reads_each_row_once():
+    read = list(books.turns(50_000, NOW - timedelta(days=9), NOW))
+    assert sum(until - after for after, until in read) == 50_000
 
 
 def test_every_kind_is_corrupted_once():

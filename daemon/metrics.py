@@ -15,7 +15,12 @@ hits_lost = Counter("tillbell_hits_lost", "Hits that neither database nor journa
 post = Counter("tillbell_post", "Mails that came in, by what they were.", ["kind"], registry=REGISTRY)
 unknown_tokens = Counter("tillbell_unknown_tokens", "Links that nobody signed.", registry=REGISTRY)
 heads_late = Counter("tillbell_heads_late", "Connections cut: the head of a request did not arrive.", registry=REGISTRY)
-connections_refused = Counter("tillbell_connections_refused", "Connections cut: all places taken.", registry=REGISTRY)
+connections_refused = Counter(
+    "tillbell_connections_refused",
+    "Connections cut at once: too many from one network, or all places taken.",
+    ["because"],
+    registry=REGISTRY,
+)
 batch_size = Histogram(
     "tillbell_batch_items",
     "Items written together.",

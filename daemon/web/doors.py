@@ -1,4 +1,5 @@
-"""Connections of strangers: how long the head of a request may take, how large it may be, how many may stand open.
+"""Connections of strangers: how long the head of a request may take, how large it may be, how many may stand open, and
+how many one network may open.
 
 aiohttp waits for a head as long as bytes trickle in, and its own answer to a broken one repeats what was sent.
 """
@@ -7,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Iterable
 from http import HTTPStatus
+from ipaddress import ip_network
 from typing import Any
 
 import structlog
@@ -15,7 +18,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from daemon import metrics
-from daemon.web.edge import SILENT, plain
+from daemon.web.edge import SILENT, Network, network_of, plain, within
 
 log = structlog.get_logger()
 
@@ -27,6 +30,17 @@ OPEN = 4096
 """Connections of one listener, where the system allows us as many."""
 HONEST = 1.0
 """Seconds after which a head is late enough to make way for somebody else when all places are taken."""
+A_SECOND = 150.0
+"""New connections a second from one network of the world (/24, /64). A provider of mailboxes that takes thousands off
+within a minute, each on a connection of its own, stays below."""
+AT_ONCE = 600.0
+"""So many more, if it was quiet for some seconds before."""
+WATCHED = 10_000
+"""Networks that are counted at a time."""
+OURS: tuple[Network, ...] = tuple(
+    ip_network(one) for one in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+)
+"""Loopback and private networks (RFC 1918, RFC 4193): nobody comes from there out of the world."""
 LOOK = 0.5
 """Seconds between two looks for those who are late."""
 KEEP_ALIVE = 75.0
@@ -37,21 +51,49 @@ BUFFER = 16 * 1024
 """Bytes of a body that wait to be read, after which the sender is held up."""
 
 
+class Crowd:
+    """Counts new connections by network, as a bucket that fills again, in bounded memory. Our own machines and proxies
+    are never counted: behind a proxy the whole world has its address, and to hold back is its work."""
+
+    def __init__(self, a_second: float = A_SECOND, at_once: float = AT_ONCE, ours: Iterable[Network] = ()) -> None:
+        self.a_second = a_second
+        self.at_once = at_once
+        self.ours = tuple(ours)
+        self.left: dict[Network, tuple[float, float]] = {}
+        """What each may still open, and when that was said; who was heard of longest ago first."""
+
+    def too_many(self, address: str, now: float) -> bool:
+        """Count one more. `now` is monotonic."""
+        network = network_of(address, 24, 64)
+        if network is None or within(address, self.ours):
+            return False
+        left, since = self.left.pop(network, (self.at_once, now))
+        left = min(self.at_once, left + (now - since) * self.a_second)
+        if len(self.left) >= WATCHED:
+            del self.left[next(iter(self.left))]
+        self.left[network] = (max(left - 1, 0.0), now)
+        return left < 1
+
+
 class Doors:
     """Of one listener. The one place that knows who is inside."""
 
-    def __init__(self, patience: float = HEAD_PATIENCE, room: int | None = None) -> None:
+    def __init__(self, patience: float = HEAD_PATIENCE, room: int | None = None, crowd: Crowd | None = None) -> None:
         self.patience = patience
+        self.crowd = crowd or Crowd()
         self.room = room or places()
         self.inside: set[Guest] = set()
         self.heads: dict[Guest, float] = {}
         """Whose head is still coming, each since when (the loop's time), earliest first."""
         self.watch: asyncio.TimerHandle | None = None
 
-    def entered(self, guest: Guest, now: float) -> bool:
-        """False: there is no room, not even when somebody who is late makes way."""
+    def entered(self, guest: Guest, address: str, now: float) -> bool:
+        """False: their network opens too many, or there is no room, not even when somebody who is late makes way."""
+        if self.crowd.too_many(address, now):
+            metrics.connections_refused.labels("flood").inc()
+            return False
         if len(self.inside) >= self.room and not self._make_way(now):
-            metrics.connections_refused.inc()
+            metrics.connections_refused.labels("full").inc()
             return False
         self.inside.add(guest)
         self.begun(guest, now)
@@ -116,13 +158,16 @@ class Guest(RequestHandler):
             self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if not self.doors.entered(self, self._loop.time()):
-            self.shown_out()
+        peer = transport.get_extra_info("peername")
+        if self.doors.entered(self, peer[0] if peer else "", self._loop.time()):
+            super().connection_made(transport)
+        else:  # before anything was made for it
+            transport.abort()  # type: ignore[attr-defined]
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self.doors.left(self)
-        super().connection_lost(exc)
+        if self.transport is not None:
+            self.doors.left(self)
+            super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """A head that is not complete yet has its time and size."""

@@ -100,7 +100,7 @@ def client_address(request: web.Request, proxies: Iterable[Network]) -> str:
         return address
     hops = [hop.strip() for line in forwarded for hop in line.split(",")]
     for hop in reversed(hops):
-        if not _within(address, proxies) or _network(hop, 32, 128) is None:
+        if not within(address, proxies) or network_of(hop, 32, 128) is None:
             break
         address = hop
     return address
@@ -109,7 +109,7 @@ def client_address(request: web.Request, proxies: Iterable[Network]) -> str:
 @lru_cache(maxsize=8192)
 def kept_network(address: str) -> str:
     """As it is kept with a hit: /24 or /48, never the address."""
-    return str(_network(address, 24, 48) or "")
+    return str(network_of(address, 24, 48) or "")
 
 
 class Failures:
@@ -120,7 +120,7 @@ class Failures:
 
     def too_many(self, address: str, now: float) -> bool:
         """Count one more. True from the 61st within a minute on. `now` is monotonic."""
-        network = _network(address, 24, 64)
+        network = network_of(address, 24, 64)
         since, count = self.counts.get(network, (now, 0))
         if now - since >= 60:
             since, count = now, 0
@@ -130,13 +130,15 @@ class Failures:
         return count >= FAILURES
 
 
-def _within(address: str, networks: Iterable[Network]) -> bool:
-    host = _network(address, 32, 128)
+def within(address: str, networks: Iterable[Network]) -> bool:
+    """Whether it is one of theirs; what is no address is not."""
+    host = network_of(address, 32, 128)
     return host is not None and any(host.version == net.version and host.subnet_of(net) for net in networks)  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=8192)
-def _network(address: str, bits4: int, bits6: int) -> Network | None:
+def network_of(address: str, bits4: int, bits6: int) -> Network | None:
+    """The network of so many bits around it; None for what is no address."""
     try:
         host = ip_address(address.partition("%")[0])
     except ValueError:

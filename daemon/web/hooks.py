@@ -51,7 +51,7 @@ class Answer(Exception):
         self.hint = hint
 
     def response(self, close: bool) -> web.Response:
-        """{error, hint}. `close`: the rest of the body is not waited for."""
+        """{error, hint}. `close`: the rest of the body is not waited for, and who forges has to knock again."""
         headers = {"Retry-After": "2"} if self.status == 503 else {}
         answer = web.json_response({"error": self.error, "hint": self.hint}, status=self.status, headers=headers)
         if close:
@@ -79,7 +79,7 @@ def routes(context: Context) -> list[web.RouteDef]:
                 kind = _checked_content(shop, raw)
                 await _keep(batcher, inbox.Delivery(shop_id, "push", delivery_id, raw))
         except Answer as answer:
-            return answer.response(close=not request.content.at_eof())
+            return answer.response(close=answer.status == 401 or not request.content.at_eof())
         log.info("polled", shop=context.shop_called(shop_id), source="push", kind=kind)
         context.ring(WORK, shop_id)
         return web.json_response({"kept": True}, status=202)

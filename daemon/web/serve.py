@@ -11,7 +11,7 @@ from aiohttp import web
 from daemon.context import Context
 from daemon.errors import ConfigurationError
 from daemon.web.app import private_app, public_app
-from daemon.web.doors import Doors, Site
+from daemon.web.doors import OURS, Crowd, Doors, Site
 from daemon.web.edge import SILENT
 from daemon.web.state import STATE
 
@@ -67,7 +67,8 @@ async def _listen(app: web.Application, context: Context, setting: str) -> tuple
     )
     await runner.setup()
     try:
-        await Site(runner, host, port, backlog=BACKLOG, doors=Doors()).start()
+        doors = Doors(crowd=Crowd(ours=(*OURS, *context.settings.trusted_proxies)))
+        await Site(runner, host, port, backlog=BACKLOG, doors=doors).start()
     except OSError as error:
         await runner.cleanup()
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)

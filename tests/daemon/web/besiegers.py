@@ -1,4 +1,7 @@
-"""Many strangers at once, in a process of their own: `besiegers.py PORT COUNT OLD_HEADERS`, until its input ends."""
+"""Many strangers at once, in a process of their own: `besiegers.py PORT COUNT OLD_HEADERS [floods]`, until stdin ends.
+
+They come from a network of their own, 127.0.1.0/24; who floods comes again the moment that they are answered or cut.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,12 @@ async def send(writer: asyncio.StreamWriter, data: bytes, pause: float = PAUSE) 
     await asyncio.sleep(pause)
 
 
+async def floods(writer: asyncio.StreamWriter, headers: dict[str, str]) -> None:
+    body = b'{"type": "cart.updated"}'
+    writer.write(head({**headers, **FORGED, "webhook-timestamp": headers["now"]}, len(body)) + body)
+    await writer.drain()
+
+
 KINDS = (trickles_a_head, trickles_a_body, forges, replays, sends_too_much)
 
 
@@ -66,7 +75,7 @@ async def besieger(number: int, port: int, headers: dict[str, str], answers: Ans
     await asyncio.sleep(number / 500)
     while True:
         with contextlib.suppress(OSError):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.1.1", 0))
             ears = asyncio.create_task(hears(reader, do.__name__, answers))
             try:
                 await do(writer, headers)
@@ -78,6 +87,21 @@ async def besieger(number: int, port: int, headers: dict[str, str], answers: Ans
         await asyncio.sleep(PAUSE)
 
 
+async def flooder(number: int, port: int, headers: dict[str, str], answers: Answers) -> None:
+    """One connection for each forgery, as many as there is time for."""
+    while True:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.1.{number % 200}", 0))
+            try:
+                await floods(writer, headers)
+                answers[(await reader.readline()).decode().strip() or "cut"] += 1
+            finally:
+                writer.transport.abort()
+            continue
+        answers["cut"] += 1
+        await asyncio.sleep(0)
+
+
 async def hears(reader: asyncio.StreamReader, kind: str, answers: Answers) -> None:
     with contextlib.suppress(OSError):
         while line := await reader.readline():
@@ -85,9 +109,10 @@ async def hears(reader: asyncio.StreamReader, kind: str, answers: Answers) -> No
                 answers[f"{kind} {line.split()[1].decode()}"] += 1
 
 
-async def main(port: int, count: int, headers: dict[str, str]) -> None:
+async def main(port: int, count: int, headers: dict[str, str], *how: str) -> None:
     answers: Answers = Counter()
-    tasks = [asyncio.create_task(besieger(number, port, headers, answers)) for number in range(count)]
+    does = flooder if "floods" in how else besieger
+    tasks = [asyncio.create_task(does(number, port, headers, answers)) for number in range(count)]
     await asyncio.to_thread(sys.stdin.read)
     for task in tasks:
         task.cancel()
@@ -96,4 +121,4 @@ async def main(port: int, count: int, headers: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]), *sys.argv[4:]))

@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from daemon.web.doors import HEAD, Doors, Site
+from daemon.web.doors import HEAD, OURS, WATCHED, Crowd, Doors, Site
 from daemon.web.edge import guard
 
 CANARY = "canary-7f3a"
@@ -161,6 +162,36 @@ async def test_nothing_is_remembered_of_those_who_left():
     async with open_house(doors) as port:
         for _ in range(50):
             await said(port, GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await until(lambda: not doors.inside and not doors.heads)
+
+
+def test_one_network_opens_no_more_than_its_share():
+    crowd = Crowd(a_second=2, at_once=3)
+    assert [crowd.too_many(f"192.0.2.{n}", 100.0) for n in range(5)] == [False, False, False, True, True]
+    assert not crowd.too_many("198.51.100.1", 100.0)
+    assert [crowd.too_many("192.0.2.9", 101.0) for _ in range(3)] == [False, False, True]
+    assert [crowd.too_many("192.0.2.9", 200.0) for _ in range(4)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "172.20.0.7", "::1", "fd00::7", "203.0.113.5", ""])
+def test_our_own_machines_and_proxies_are_never_too_many(address):
+    crowd = Crowd(a_second=1, at_once=1, ours=(*OURS, ip_network("203.0.113.0/29")))
+    assert not any(crowd.too_many(address, 100.0) for _ in range(1000))
+
+
+def test_a_flood_from_everywhere_costs_no_more_memory_than_its_share():
+    crowd = Crowd(a_second=1, at_once=1)
+    for number in range(WATCHED + 500):
+        crowd.too_many(str(ip_address(0x0B000000 + number * 256)), 100.0)
+    assert len(crowd.left) == WATCHED
+
+
+async def test_who_is_turned_away_leaves_nothing_behind():
+    doors = Doors(crowd=Crowd(a_second=0, at_once=2))
+    async with open_house(doors) as port:
+        closing = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        heard = [await said(port, closing) for _ in range(5)]
+        assert [b"hello" in one for one in heard] == [True, True, False, False, False]
         await until(lambda: not doors.inside and not doors.heads)
 
 

@@ -8,6 +8,7 @@ import gc
 import json
 import sys
 from datetime import UTC, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from standardwebhooks import Webhook
 
 from daemon.clock import machine_now, monotonic
 from daemon.shops.push import Push, PushConfig
+from daemon.web.doors import A_SECOND, AT_ONCE, Crowd
 
 BESIEGERS = Path(__file__).parent / "besiegers.py"
 SECRET = "whsec_" + base64.b64encode(b"n" * 32).decode()
@@ -84,6 +86,49 @@ async def test_an_honest_shop_does_not_notice_a_siege(site, strangers, seconds, 
     assert not [kind for kind in answers if kind.endswith("500")]
     assert {"forges 401", "replays 401"} <= set(answers)
     assert await site.context.pool.fetchval("SELECT count(*) FROM inbox") == len(spans) + 50
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="comes from 127.0.1.0/24")
+@pytest.mark.parametrize(
+    ("strangers", "seconds"),
+    [(50, 3), pytest.param(500, 20, marks=pytest.mark.long)],
+    ids=["fifty", "five hundred"],
+)
+async def test_a_flood_from_one_network_does_not_hold_up_an_honest_shop(site, strangers, seconds, record_property):
+    site.context.shops["main"] = Push(PushConfig(secrets=(SECRET,)))
+    site.context.shop_ids["main"] = site.shop_id
+    for number in range(50):  # warm
+        await posts(site, -number - 1)
+    [listener] = site.served.public.sites
+    listener.doors.crowd = Crowd(ours=[ip_network("127.0.0.0/24")])  # the flood comes from 127.0.1.0/24
+    headers = {"now": str(int(machine_now().timestamp()))}
+    besiegers = await asyncio.create_subprocess_exec(
+        sys.executable, str(BESIEGERS), str(site.served.public_port), str(strangers), json.dumps(headers), "floods",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    lags: list[float] = []
+    watch = asyncio.create_task(watched(lags))
+    spans, began = [], monotonic()
+    while len(spans) < HONEST or monotonic() < began + seconds:
+        spans.append(await posts(site, len(spans)))
+    watch.cancel()
+    out, _ = await besiegers.communicate(b"")
+    answers, took = json.loads(out), monotonic() - began
+    late, lag = sorted(spans)[int(len(spans) * 0.95)], sorted(lags)[int(len(lags) * 0.99)]
+    record_property("p95_ms", round(late * 1000, 1))
+    record_property("lag_ms", round(lag * 1000, 1))
+    print(f"{strangers} flooders, p95 {late * 1000:.0f} ms of {len(spans)}, loop {lag * 1000:.0f} ms, {answers}")
+    assert set(answers) == {"HTTP/1.1 401 Unauthorized", "cut"}
+    assert answers["HTTP/1.1 401 Unauthorized"] <= AT_ONCE + A_SECOND * (took + 1)
+    assert await site.context.pool.fetchval("SELECT count(*) FROM inbox") == len(spans) + 50
+
+
+async def watched(lags: list[float]) -> None:
+    """How late the loop is, each time that it should be woken."""
+    while True:
+        began = monotonic()
+        await asyncio.sleep(0.005)
+        lags.append(monotonic() - began - 0.005)
 
 
 async def all_inside(site: Any, count: int) -> None:

@@ -45,8 +45,8 @@ GUARDS = (
     Guard(
         "an outcome needs its fence",
         "daemon/store/messages.sql",
-        "    WHERE m.shop_id = :shop_id AND m.id = n.id AND m.fence = n.fence\n        AND (m.state = 'sending'",
-        "    WHERE m.shop_id = :shop_id AND m.id = n.id\n        AND (m.state = 'sending'",
+        "    WHERE m.shop_id = n.shop_id AND m.id = n.id AND m.fence = n.fence\n        AND (m.state || '' = 'sending'",
+        "    WHERE m.shop_id = n.shop_id AND m.id = n.id\n        AND (m.state || '' = 'sending'",
         (FROZEN, MODEL),
     ),
     Guard(

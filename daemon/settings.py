@@ -142,8 +142,17 @@ class Settings(BaseSettings):
     keep_hits: timedelta = Field(timedelta(days=30), description="How long raw hits are kept.")
     keep_content: timedelta = Field(timedelta(days=90), description="How long the text of a sent message is kept.")
 
+    keep_events: timedelta = Field(
+        timedelta(days=30),
+        ge=timedelta(days=7),
+        description="How long an event that a shop pushed is kept as it came, once it is worked off; 7d or more, as an "
+        "event that is sent again within this time is known to be the same.",
+    )
+
     @field_validator(
-        "poll_every", "smtp_to_dot", "smtp_from_dot", "alarm_after", "drain", "keep_hits", "keep_content", mode="before"
+        *("poll_every", "smtp_to_dot", "smtp_from_dot", "alarm_after", "drain"),
+        *("keep_hits", "keep_content", "keep_events"),
+        mode="before",
     )
     @classmethod
     def _span(cls, value: object) -> object:

@@ -17,7 +17,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def what_is_old(context: Context, shop_id: int, state: dict[str, Any], now: datetime) -> dict[str, Any]:
-    """One batch of hits and one of messages; the state to go on from."""
+    """One batch each of hits, messages, mails and pushed events; the state to go on from."""
     machine = await clock.machine_now(context.pool)
     after = datetime.fromisoformat(state["hits"]) if "hits" in state else EPOCH
     hits = await retention.forget_hits(context.pool, shop_id, after, machine - context.settings.keep_hits, MOST)
@@ -25,11 +25,15 @@ async def what_is_old(context: Context, shop_id: int, state: dict[str, Any], now
         context.pool, shop_id, int(state.get("content", 0)), now - context.settings.keep_content, MOST
     )
     mails = await inbox.forget_mails(context.pool, shop_id, now - context.settings.keep_hits, MOST)
-    if hits.forgotten or letters.forgotten or mails:
-        texts = letters.forgotten + mails
+    pushed = await inbox.forget_pushed(
+        context.pool, shop_id, int(state.get("pushed", 0)), now - context.settings.keep_events, MOST
+    )
+    if hits.forgotten or letters.forgotten or mails or pushed.forgotten:
+        texts = letters.forgotten + mails + pushed.forgotten
         log.info("stopped", shop=context.shop_name(shop_id), hits=hits.forgotten, texts=texts, kept="no more")
     return {
         **state,
         **({"hits": hits.reached.isoformat()} if hits.reached else {}),
         **({"content": letters.reached} if letters.reached else {}),
+        **({"pushed": pushed.reached} if pushed.reached else {}),
     }

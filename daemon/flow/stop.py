@@ -9,7 +9,7 @@ import structlog
 from channels import points
 from daemon import metrics
 from daemon.context import Context
-from daemon.flow import forget, lateness
+from daemon.flow import forget, lateness, track
 from daemon.store import database, messages, statistics, work
 
 log = structlog.get_logger()
@@ -20,7 +20,8 @@ MOST = 500
 
 
 async def sweep(context: Context, shop_id: int, now: datetime) -> int:
-    """Leases that ran out, messages whose time is over, unknowns of yesterday; how many were found."""
+    """Leases that ran out, messages whose time is over, unknowns of yesterday, clicks that were nobody's; how many were
+    found."""
     name = context.shop_name(shop_id)
     taken = await work.take(context.pool, shop_id, "sweep", context.process, LEASE)
     if taken is None:
@@ -33,6 +34,7 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
         await lateness.hold(context, context.pool, name, shop_id, context.keeper.book.shops[name].mode, now)
         await statistics.keep_fresh(context.pool)
         state = await forget.what_is_old(context, shop_id, taken.state, now)
+        state = await track.second_look(context.pool, shop_id, state, now)
         await work.done(context.pool, shop_id, "sweep", context.process, state, now + EVERY, now)
     finally:
         await work.give_back(context.pool, shop_id, "sweep", context.process)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from daemon import metrics
 from daemon.context import Context
-from daemon.hits import TRAP, Hit, Kind, classify
-from daemon.store import events, persons, recoveries
+from daemon.hits import TRAP, VISIT, Hit, Kind, classify
+from daemon.store import clock, events, persons, recoveries
 from daemon.store.database import Connection, Pool, again, new_id
 from daemon.store.events import Key, Link, Unhandled
 from daemon.tokens import Token
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 JUDGED = ("opened", "clicked", "viewed")
-MESSAGES = 200
+MESSAGES = 500
+DAY = timedelta(days=1)
+LATE_NEWS = VISIT + timedelta(minutes=15)
+"""Machine time after a click until a visit that it led to is known here: the next looks at the shop included."""
 BIGGEST_LINK = 32_767
 
 
@@ -103,9 +106,12 @@ async def reactions(context: Context, shop_id: int, now: datetime, limit: int = 
     return tally.total()
 
 
-async def reclass(pool: Pool, shop_id: int, since: datetime, now: datetime) -> int:
-    """Judge the hits since then (machine time) anew, with what is known by now. How many changed their class."""
-    changed, after = 0, 0
+async def second_look(pool: Pool, shop_id: int, state: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+    """Judge once more the clicks that were nobody's, now that the shop has told who came in by them; at most so many at
+    a time. The state to go on from."""
+    until = await clock.machine_now(pool) - LATE_NEWS
+    after = max(datetime.fromisoformat(state["judged"]), until - DAY) if "judged" in state else until - DAY
+    reached, messages = await events.clicked_by_nobody(pool, shop_id, after, until, MESSAGES)
 
     async def once(db: Connection) -> int:
         await persons.lock(db, shop_id, await _people(db, shop_id, messages))
@@ -117,10 +123,9 @@ async def reclass(pool: Pool, shop_id: int, since: datetime, now: datetime) -> i
         await recoveries.wake(db, shop_id, people, now)
         return len(news)
 
-    while messages := await events.messages_hit_since(pool, shop_id, since, after, MESSAGES):
-        changed += await again(pool, once)
-        after = messages[-1]
-    return changed
+    if messages and (changed := await again(pool, once)):
+        log.info("tracked", shop_id=shop_id, events=changed, judged="again")
+    return {**state, **({"judged": reached.isoformat()} if reached else {})}
 
 
 async def _reactions(db: Connection, shop_id: int, now: datetime, limit: int) -> Counter[tuple[str, str]]:

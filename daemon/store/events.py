@@ -154,10 +154,13 @@ async def proven(db: Connection, shop_id: int, evidence: Mapping[int, tuple[str,
     return [row["id"] for row in rows]
 
 
-async def messages_hit_since(db: Connection | Pool, shop_id: int, since: datetime, after: int, limit: int) -> list[int]:
-    """Messages with hits since then (machine time), in id order behind `after`."""
-    rows = await sql.messages_hit_since(db, shop_id=shop_id, since=since, after=after, limit=limit)
-    return [row["id"] for row in rows]
+async def clicked_by_nobody(
+    db: Connection | Pool, shop_id: int, after: datetime, until: datetime, most: int
+) -> tuple[datetime | None, list[int]]:
+    """How far one round through the events of this span (machine time) came, and the messages among them with a click
+    of which nobody knows whose it was."""
+    row = await sql.clicked_by_nobody(db, shop_id=shop_id, after=after, until=until, most=most)
+    return row["reached"], row["messages"]
 
 
 def _columns(keys: Sequence[Key]) -> tuple[list[datetime], list[uuid.UUID]]:

@@ -77,9 +77,14 @@ UNION ALL
 SELECT person_id, placed_at FROM shop_order WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[]);
 
 -- name: classed!
--- Who is behind each, and that it has been worked off.
-UPDATE event e SET class = n.class, handled_at = coalesce(e.handled_at, :now)
+-- Who is behind each, and that it has been worked off. Of somebody who was erased no more than that is kept; the caller
+-- holds the persons' locks.
+UPDATE event e SET class = n.class, handled_at = coalesce(e.handled_at, :now),
+    user_agent = CASE WHEN gone.id IS NULL THEN e.user_agent ELSE '' END,
+    ip_net = CASE WHEN gone.id IS NULL THEN e.ip_net ELSE '' END
 FROM unnest(:recorded::timestamptz[], :ids::uuid[], :classes::text[]) AS n (recorded_at, id, class)
+JOIN event old ON old.shop_id = :shop_id AND old.recorded_at = n.recorded_at AND old.id = n.id
+LEFT JOIN person gone ON gone.shop_id = :shop_id AND gone.id = old.person_id AND gone.erased_at IS NOT NULL
 WHERE e.shop_id = :shop_id AND e.recorded_at = n.recorded_at AND e.id = n.id;
 
 -- name: proven
@@ -96,8 +101,13 @@ WITH taken AS (
 )
 SELECT id FROM taken;
 
--- name: messages_hit_since
--- Messages with hits since then, in id order from `after` on.
-SELECT DISTINCT message_id AS id FROM event
-WHERE shop_id = :shop_id AND recorded_at >= :since AND message_id > :after AND kind IN ('opened', 'clicked', 'viewed')
-ORDER BY message_id LIMIT :limit;
+-- name: clicked_by_nobody^
+-- The next events of a span, and the messages with clicks that may be somebody's when later news is taken in.
+WITH next AS MATERIALIZED (
+    SELECT recorded_at, message_id, kind, class FROM event
+    WHERE shop_id = :shop_id AND recorded_at > :after AND recorded_at <= :until
+    ORDER BY recorded_at LIMIT :most
+)
+SELECT max(recorded_at) AS reached, coalesce(array_agg(DISTINCT message_id ORDER BY message_id)
+    FILTER (WHERE class = 'unknown' AND kind IN ('clicked', 'viewed') AND message_id IS NOT NULL), '{}') AS messages
+FROM next;

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal, cast
 
 from daemon.store.database import Connection, Pool
+from daemon.store.retention import Forgotten
 from daemon.store.sql import load
 
 sql = load("inbox")
@@ -48,11 +49,6 @@ async def keep(pool: Pool | Connection, rows: Sequence[Delivery]) -> None:
 async def waiting(db: Connection | Pool, shop_id: int, limit: int) -> list[Waiting]:
     """The oldest ones, at most `limit`. The caller holds the shop's work row, so nobody else takes them."""
     return [Waiting(**row) for row in await sql.waiting(db, shop_id=shop_id, most=limit)]
-
-
-async def shops_waiting(db: Connection | Pool) -> list[int]:
-    """The shops that have something waiting."""
-    return [row["shop_id"] for row in await sql.shops_waiting(db)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +125,12 @@ async def forget_these(db: Connection, shop_id: int, ids: Sequence[int]) -> None
 async def forget_mails(db: Connection | Pool, shop_id: int, until: datetime, most: int) -> int:
     """How many mails that were worked off before `until` (shop time) lost their text; unread replies do not."""
     return len(await sql.forget_mails(db, shop_id=shop_id, until=until, most=most))
+
+
+async def forget_pushed(db: Connection | Pool, shop_id: int, after: int, until: datetime, most: int) -> Forgotten:
+    """Events that were worked off and came before `until` (shop time), in the order of their numbers; mails stay."""
+    [row] = await sql.forget_pushed(db, shop_id=shop_id, after=after, until=until, most=most)
+    return Forgotten(row["reached"], row["seen"], row["forgotten"])
 
 
 async def done(db: Connection | Pool, shop_id: int, effects: Mapping[int, tuple[str, str]], now: datetime) -> int:

@@ -17,12 +17,6 @@ WHERE shop_id = :shop_id AND state = 'waiting' AND source <> 'mail'
 ORDER BY id
 LIMIT :most;
 
--- name: shops_waiting
--- The shops that have something waiting, so that nothing is forgotten when a ring was lost.
-SELECT shop_id FROM shop
-WHERE EXISTS (SELECT 1 FROM inbox WHERE inbox.shop_id = shop.shop_id AND inbox.state = 'waiting')
-ORDER BY shop_id;
-
 -- name: close
 -- Each with what came of it; one that is closed already stays as it is.
 UPDATE inbox SET state = n.state, effect = n.effect, done_at = :now
@@ -80,3 +74,16 @@ WITH old AS (
     ORDER BY done_at LIMIT :most
 )
 UPDATE inbox i SET body = '' FROM old WHERE i.shop_id = :shop_id AND i.id = old.id AND NOT i.unread RETURNING i.id;
+
+-- name: forget_pushed
+-- What was pushed goes with its row. Only behind the given id, and none behind the first that is too young or still waits:
+-- so a look reads what it forgets and one row more, however many there are.
+WITH next AS MATERIALIZED (
+    SELECT id, source, state, received_at FROM inbox WHERE shop_id = :shop_id AND id > :after ORDER BY id LIMIT :most
+), old AS MATERIALIZED (
+    SELECT id, source FROM next
+    WHERE id < coalesce((SELECT min(id) FROM next WHERE received_at > :until OR state = 'waiting'), 9223372036854775807)
+), done AS (
+    DELETE FROM inbox i USING old WHERE i.shop_id = :shop_id AND i.id = old.id AND old.source <> 'mail' RETURNING i.id
+)
+SELECT max(old.id) AS reached, count(*) AS seen, (SELECT count(*) FROM done) AS forgotten FROM old;

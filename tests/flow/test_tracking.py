@@ -17,7 +17,7 @@ from daemon.flow import optout, track
 from daemon.hits import Hit
 from daemon.migrate import migrate
 from daemon.store import events
-from daemon.store.clock import machine_now, shop_now
+from daemon.store.clock import shop_now
 from daemon.store.database import connect_pool, deadlocks, new_id
 from daemon.web.serve import Served, serve
 from tests.letters import BROWSER, Letter, as_process, make_context, write_letter
@@ -32,6 +32,7 @@ class Post:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.shop_id = context.shop_ids["main"]
+        self.state: dict[str, object] = {}
 
     async def letter(self, email: str = "ada@example.org", **facts: object) -> Letter:
         return await write_letter(self.context.pool, self.shop_id, email, **facts)
@@ -47,11 +48,11 @@ class Post:
     async def react(self, limit: int = 500) -> int:
         return await track.reactions(self.context, self.shop_id, await shop_now(self.context.pool), limit)
 
-    async def reclass(self) -> int:
-        now = await machine_now(self.context.pool)
-        return await track.reclass(
-            self.context.pool, self.shop_id, now - timedelta(hours=1), await shop_now(self.context.pool)
-        )
+    async def looks_again(self) -> None:
+        """The sweep, three quarters of an hour later."""
+        pool = self.context.pool
+        await pool.execute("UPDATE event SET recorded_at = recorded_at - interval '46 minutes'")
+        self.state = await track.second_look(pool, self.shop_id, self.state, await shop_now(pool))
 
     async def classes(self) -> list[tuple[str, str]]:
         rows = await self.context.pool.fetch("SELECT kind, class FROM event ORDER BY at")
@@ -109,12 +110,25 @@ async def test_a_late_visit_makes_a_click_human_when_it_is_judged_again(post):
     await post.hit(letter, "clicked", timedelta(minutes=5), link_no=0)
     await post.react()
     assert await post.classes() == [("clicked", "unknown")]
-    assert await post.reclass() == 0
     await post.context.pool.execute("UPDATE cart SET changed_at = now() - interval '3 minutes'")
     facts_no: int = await post.one("SELECT facts_no FROM person")
-    assert await post.reclass() == 1
+    await post.looks_again()
     assert await post.classes() == [("clicked", "human")]
     assert await post.one("SELECT facts_no FROM person") == facts_no + 1
+
+
+async def test_a_click_that_led_nowhere_stays_nobodys_and_is_not_judged_for_ever(post):
+    letter = await post.letter()
+    await post.hit(letter, "clicked", timedelta(minutes=5), link_no=0)
+    await post.react()
+    facts_no: int = await post.one("SELECT facts_no FROM person")
+    await post.looks_again()
+    assert await post.classes() == [("clicked", "unknown")]
+    assert await post.one("SELECT facts_no FROM person") == facts_no
+    await post.context.pool.execute("UPDATE cart SET changed_at = now() - interval '3 minutes'")
+    before = post.state["judged"]
+    post.state = await track.second_look(post.context.pool, post.shop_id, post.state, await shop_now(post.context.pool))
+    assert (post.state["judged"], await post.classes()) == (before, [("clicked", "unknown")])
 
 
 async def test_a_hit_proves_that_an_unknown_mail_arrived(post):

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
@@ -69,10 +69,20 @@ async def test_what_is_worked_off_is_worked_off_once(pool):
     assert await inbox.waiting(pool, shop, 10) == []
 
 
-async def test_shops_that_have_something_waiting(pool):
-    shops = [await made_shop(pool, name) for name in ("a", "b", "c")]
-    await inbox.keep(pool, [delivery(shops[2], "1"), delivery(shops[0], "1")])
-    assert await inbox.shops_waiting(pool) == [shops[0], shops[2]]
+async def test_old_events_go_and_neither_what_waits_nor_mails(pool):
+    shop = await made_shop(pool)
+    await clock.set_clock(pool, NOW, Decimal(0))
+    await inbox.keep(pool, [delivery(shop, id) for id in "ab"])
+    await inbox.keep(pool, [inbox.Delivery(shop, "mail", "m", b"x"), delivery(shop, "late"), delivery(shop, "z")])
+    rows = {row.delivery_id: row.id for row in await inbox.waiting(pool, shop, 10)}
+    await inbox.done(pool, shop, {rows[id]: ("done", "kept") for id in ("a", "b", "z")}, NOW)
+    await pool.execute("UPDATE inbox SET state = 'done', effect = 'report', done_at = $1 WHERE source = 'mail'", NOW)
+    assert (await inbox.forget_pushed(pool, shop, 0, NOW - timedelta(seconds=1), 10)).forgotten == 0
+    first = await inbox.forget_pushed(pool, shop, 0, NOW, 1)
+    assert (first.reached, first.forgotten) == (rows["a"], 1)
+    assert (await inbox.forget_pushed(pool, shop, first.reached, NOW, 10)).forgotten == 1
+    left = [row["delivery_id"] for row in await pool.fetch("SELECT delivery_id FROM inbox ORDER BY id")]
+    assert left == ["m", "late", "z"]
 
 
 async def test_groups_that_overlap_never_wait_for_each_other_in_a_circle(pool):

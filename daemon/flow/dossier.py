@@ -182,7 +182,7 @@ async def _erase(
     pushed = [*pushed, *[one.id async for one in about(db, shop_id, marks, reached)]]
     identities = await dossier.identities(db, shop_id, ids)
     ended = await recoveries.end_of_persons(db, shop_id, ids, REASON, now)
-    await dossier.erase(db, shop_id, ids, hmacs(pepper, people, identities), now)
+    await dossier.erase(db, shop_id, ids, hmacs(pepper, people, identities), marks.parts, now)
     await dossier.bury(db, shop_id, person, stones(pepper, people, identities), now)
     await dossier.erase_deliveries(db, shop_id, pushed)
     already = any(one.erased_at is not None for one in people)

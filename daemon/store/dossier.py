@@ -106,14 +106,23 @@ async def identities(db: Connection | Pool, shop_id: int, people: Sequence[int])
     return [(row["kind"], row["value"]) for row in rows]
 
 
-async def erase(db: Connection, shop_id: int, people: Sequence[int], hmacs: Sequence[bytes], now: datetime) -> None:
-    """Take from every table what says who they were; `hmacs` are of their addresses. The caller holds the shop's
-    advisory lock and the persons' locks, and has ended their recoveries."""
+async def erase(
+    db: Connection,
+    shop_id: int,
+    people: Sequence[int],
+    hmacs: Sequence[bytes],
+    words: Iterable[str],
+    now: datetime,
+) -> None:
+    """Take from every table what says who they were; `hmacs` are of their addresses, `words` the addresses and numbers
+    themselves, in small letters. The caller holds the shop's advisory lock and the persons' locks, and has ended their
+    recoveries."""
     who = {"shop_id": shop_id, "people": sorted(people)}
     await sql.erase_person(db, now=now, **who)
     await sql.erase_identities(db, **who)
     await sql.erase_consents(db, **who)
     await sql.erase_reasons(db, shop_id=shop_id, hmacs=sorted(hmacs))
+    await sql.erase_pauses(db, shop_id=shop_id, words=sorted(words))
     await sql.erase_carts(db, now=now, **who)
     await sql.erase_orders(db, **who)
     await sql.erase_messages(db, **who)

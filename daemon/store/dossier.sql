@@ -82,8 +82,17 @@ WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);
 
 -- name: erase_reasons!
 -- Suppressions stay, as hashes; what somebody typed beside them may name the person.
-UPDATE suppression SET reason = 'erased' WHERE shop_id = :shop_id AND address_hmac = ANY(:hmacs::bytea[])
-    AND reason NOT IN ('unsubscribed', 'complained', 'by hand', 'refused by the mail server', 'bounced', 'blocked');
+-- The source is ours ("by hand", "delivery", the form of an import), or, by an earlier version or by SQL, anybody's.
+UPDATE suppression SET
+    reason = CASE WHEN reason IN ('unsubscribed', 'complained', 'by hand', 'refused by the mail server', 'bounced', 'blocked')
+        THEN reason ELSE 'erased' END,
+    source = CASE WHEN source IN ('by hand', 'delivery') OR source ~ '^(message [0-9]+|import [a-z-]+)$' THEN source ELSE 'erased' END
+WHERE shop_id = :shop_id AND address_hmac = ANY(:hmacs::bytea[]);
+
+-- name: erase_pauses!
+-- A pause is nobody's, but what somebody typed as its reason may hold an address or a number of theirs.
+UPDATE pause SET reason = 'erased' WHERE shop_id = :shop_id
+    AND EXISTS (SELECT FROM unnest(:words::text[]) AS w (word) WHERE strpos(lower(pause.reason), w.word) > 0);
 
 -- name: erase_carts!
 -- What it cost and when it lay still stays, for the figures.
@@ -104,7 +113,9 @@ WITH tries AS MATERIALIZED (
     UPDATE decision d SET because = 'erased', questions = '[]', facts = '{}'
     FROM tries WHERE d.shop_id = :shop_id AND d.recovery_id = tries.id
 ), letters AS (
-    UPDATE message m SET content = NULL, provider_id = NULL, basis_evidence = CASE WHEN basis_evidence = '' THEN '' ELSE 'erased' END
+    UPDATE message m SET content = NULL, provider_id = NULL,
+        reason = CASE WHEN reason LIKE 'resolved by hand%' THEN 'resolved by hand' ELSE reason END,
+        basis_evidence = CASE WHEN basis_evidence = '' THEN '' ELSE 'erased' END
     WHERE m.shop_id = :shop_id AND m.person_id = ANY(:people::bigint[])
     RETURNING m.id
 ), attempts AS (

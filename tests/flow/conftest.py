@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
 import re
-from collections.abc import AsyncIterator, Mapping
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,9 +19,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from aiosmtpd.controller import Controller
 from pydantic import SecretStr
 
+from daemon import logs
 from daemon.context import Context
 from daemon.house import house
 from daemon.run import running
@@ -322,3 +327,18 @@ async def make_town(
 @pytest.fixture
 async def town(make_town: Any) -> Town:
     return await make_town()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """What the daemon would write to its standard error."""
+    told = io.StringIO()
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    monkeypatch.setattr(sys, "stderr", told)
+    logs.set_up(Settings(log_format="json"))
+    structlog.configure(cache_logger_on_first_use=False)
+    yield told
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)

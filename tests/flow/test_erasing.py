@@ -111,7 +111,7 @@ async def push(town: Any, number: str, body: dict[str, Any]) -> None:
     town.context.ring("inbox", town.shop_id)
 
 
-async def test_nothing_is_left_of_them_not_even_after_the_next_poll(lived_in, redis_url):
+async def test_nothing_is_left_of_them_not_even_after_the_next_poll(log, lived_in, redis_url):
     town = lived_in
     assert len(await rows_with(town, *CANARIES)) > 20
     done = await erase(town)
@@ -122,10 +122,47 @@ async def test_nothing_is_left_of_them_not_even_after_the_next_poll(lived_in, re
     assert town.context.shops["main"].shows["cart-ref-7f3a"].customer is CANARY
     assert await rows_with(town, *CANARIES) == []
     assert files_with(town.context.data_dir, *CANARIES) == []
+    assert "tracked" in log.getvalue()
+    assert [needle for needle in CANARIES if needle in log.getvalue().lower()] == []
     assert await keys_with(redis_url, *CANARIES) == []
     assert len(town.letters.taken) == sent
     assert (await town.ends())["erased"] == 1
     await town.books_are_clean()
+
+
+async def test_what_somebody_typed_of_them_goes_too(lived_in):
+    """The reason of a pause, of a message that was settled by hand, and where a suppression came from."""
+    town = lived_in
+    [one] = await found(town, CANARY.email)
+    execute = town.context.pool.execute
+    await execute(
+        "INSERT INTO pause (shop_id, reason, since, lifted_at) VALUES ($1, 'Canary+7f3a@leak.test rang', now(), now()),"
+        " ($1, 'stocktaking', now(), now())",
+        town.shop_id,
+    )
+    await execute("UPDATE message SET reason = 'resolved by hand: Kanaria rang' WHERE person_id = $1", one.id)
+    await execute(
+        "INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)"
+        " SELECT shop_id, 'any', email_hmac, 'Kanaria asked', 'list of Leckmann', now() FROM person WHERE id = $1",
+        one.id,
+    )
+    await erase(town)
+    assert await rows_with(town, *CANARIES) == []
+    assert {row["reason"] for row in await town.fetch("SELECT reason FROM pause")} >= {"erased", "stocktaking"}
+    assert await town.value("SELECT count(*) FROM message WHERE reason = 'resolved by hand'") > 0
+    assert await town.value("SELECT count(*) FROM suppression WHERE source = 'erased'") == 1
+
+
+async def test_who_opens_an_old_mail_of_theirs_is_not_kept(lived_in, links_of):
+    town = lived_in
+    [mail] = town.letters.of(CANARY.email)
+    await erase(town)
+    hits = await town.value("SELECT count(*) FROM event")
+    async with town.http.get(f"{town.public}/o/{links_of(mail)['o'][0]}.gif", headers=READER):
+        pass
+    await town.settles()
+    assert await town.value("SELECT count(*) FROM event") == hits + 1
+    assert await town.value("SELECT count(*) FROM event WHERE user_agent <> '' OR ip_net <> ''") == 0
 
 
 async def test_what_is_pushed_of_them_afterwards_leaves_no_trace(lived_in):

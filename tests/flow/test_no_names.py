@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,8 +13,7 @@ import pytest
 import redis.asyncio
 import structlog
 
-from daemon import logs, tokens
-from daemon.settings import Settings
+from daemon import tokens
 from daemon.shops.base import CartBatch, ConsentHint, Customer, ShopUnavailable
 from daemon.tokens import Token
 from tests.flow.conftest import Scripted, basket
@@ -35,21 +32,6 @@ CANARY = Customer(
     ),
 )
 SAYS = "Kanaria Leckmann <canary+7f3a@leak.test>, +4915112345678"
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What the daemon would write to its standard error."""
-    told = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    monkeypatch.setattr(sys, "stderr", told)
-    logs.set_up(Settings(log_format="json"))
-    structlog.configure(cache_logger_on_first_use=False)
-    yield told
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def hits(text: str) -> list[str]:

@@ -13,6 +13,8 @@ LITERAL = re.compile(rb"\{(\d+)\}\r\n$")
 class Mail:
     raw: bytes
     flags: set[str] = field(default_factory=set)
+    old: bool = False
+    """Arrived longer ago than anybody asks for by date."""
 
 
 class MailServer:
@@ -37,9 +39,9 @@ class MailServer:
         assert self.server is not None
         self.server.close()
 
-    def arrives(self, raw: bytes, folder: str = "INBOX") -> int:
+    def arrives(self, raw: bytes, folder: str = "INBOX", *, old: bool = False) -> int:
         self.next += 1
-        self.folders.setdefault(folder, {})[self.next] = Mail(raw)
+        self.folders.setdefault(folder, {})[self.next] = Mail(raw, old=old)
         return self.next
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -82,7 +84,8 @@ class MailServer:
         mails = self.folders[chosen]
         if verb == "SEARCH":
             first = re.match(r"UID (\d+):\*", rest)
-            found = [no for no in mails if first is None or no >= int(first[1])] or (list(mails)[-1:] if first else [])
+            wanted = [no for no, mail in mails.items() if (no >= int(first[1]) if first else not mail.old)]
+            found = wanted or (list(mails)[-1:] if first else [])
             writer.write(f"* SEARCH {' '.join(map(str, found))}\r\n".encode())
             return True
         number, _, what = rest.partition(" ")

@@ -93,7 +93,8 @@ async def _folder(one: Look, folder: str, today: date) -> None:
         numbers = await asyncio.to_thread(one.box.behind, known[1])
     else:
         numbers = await asyncio.to_thread(one.box.since, today - FIRST)
-        one.state[folder] = [validity, 0]
+        before = (numbers or [max(await asyncio.to_thread(one.box.behind, 0), default=0) + 1])[0] - 1
+        one.state[folder] = [validity, before]
     one.more = one.more or len(numbers) > MOST
     for count, number in enumerate(numbers[:MOST], 1):
         await _mail(one, number)

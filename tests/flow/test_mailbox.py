@@ -111,6 +111,17 @@ async def test_the_cursor_goes_on_where_it_was(fetched, server):
     assert "UID FETCH" not in server.heard
 
 
+async def test_what_was_old_at_the_first_look_is_never_read(fetched, server):
+    for _ in range(3):
+        server.arrives(STRANGER, old=True)
+    post = await fetched()
+    await post.town.passes(minutes=25)
+    assert "UID FETCH" not in server.heard
+    server.arrives(STRANGER)
+    await post.town.passes(minutes=11)
+    assert server.heard.count("UID FETCH") == 1
+
+
 async def test_a_wrong_password_is_said_without_it(fetched, server):
     server.password = "another"
     post = await fetched()

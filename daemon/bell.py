@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,7 +33,6 @@ UNHEARD = 2.0
 """Seconds after which what was rung for and is still due is done directly."""
 LONGEST_JOB = 660
 """Seconds: above the longest call of any channel. The row's lease decides, not this."""
-Ring = Callable[[str, int], Awaitable[None]]
 
 
 async def refuse_evicting(redis_url: str) -> None:

@@ -23,6 +23,7 @@ import structlog
 
 from daemon import metrics
 from daemon.batcher import Batcher
+from daemon.embedded.folder import sync_folder
 from daemon.logs import told
 from daemon.store.database import is_transient
 
@@ -126,7 +127,7 @@ class Journal:
             path = self.folder / f"{self.process}-{secrets.token_hex(6)}{SUFFIX}"
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, 0o600)
             if _locked(path, descriptor):
-                _sync_folder(self.folder)
+                sync_folder(self.folder)
                 return File(path, descriptor)
             os.close(descriptor)
 
@@ -180,7 +181,7 @@ class Journal:
     def _forget(self, file: File) -> None:
         file.path.unlink(missing_ok=True)
         os.close(file.descriptor)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
 
 def forget_refused(folder: Path, messages: Collection[int]) -> int:
@@ -219,12 +220,3 @@ def _locked(path: Path, descriptor: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     except (BlockingIOError, FileNotFoundError):
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new or removed name is on the disk only after its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

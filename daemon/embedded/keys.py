@@ -4,7 +4,7 @@ import os
 import secrets
 from pathlib import Path
 
-from daemon.embedded.folder import explained, make_data_folder
+from daemon.embedded.folder import explained, make_data_folder, sync_folder
 
 
 def key(data_dir: Path, name: str) -> str:
@@ -36,11 +36,3 @@ def make(path: Path) -> None:
     finally:
         draft.unlink()
     sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

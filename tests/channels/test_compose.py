@@ -1,36 +1,11 @@
 """What arrives when a composed mail is parsed back, and what cannot be smuggled into it."""
 
-import email
-import email.policy
-from datetime import UTC, datetime
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.address import one
-from channels.base import Mail
 from channels.compose import BadContent, compose
-
-AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-ADA = one("ada@example.org")
-
-
-def mail(**changes):
-    known = {
-        "subject": "Ihr Warenkorb",
-        "text": "Grüße\n",
-        "html": "<p>Grüße</p>",
-        "sender": "shop@shop.example",
-        "sender_name": "Kiosk",
-        "message_id": "1.abc@shop.example",
-        "envelope_sender": "b@shop.example",
-    }
-    return Mail(**{**known, **changes})
-
-
-def parsed(octets):
-    return email.message_from_bytes(octets, policy=email.policy.SMTP)
+from tests.channels.mails import ADA, AT, mail, parsed
 
 
 def content(part):

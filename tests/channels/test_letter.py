@@ -1,46 +1,32 @@
 """Our own composer beside the standard library's: what is parsed back from both is the same, and is what went in."""
 
 import email
-import email.policy
 import re
-from datetime import UTC, datetime, timedelta, timezone
-from email.utils import format_datetime
+from datetime import timedelta, timezone
+from email.header import decode_header, make_header
+from email.utils import format_datetime, parseaddr
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from channels.address import one
-from channels.base import Mail
 from channels.compose import BadContent, compose
 from channels.letter import draft, written
 from channels.smtp import stuffed
-
-AT = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
-ADA = one("ada@example.org")
+from tests.channels.mails import ADA, AT, mail, parsed
 
 
-def mail(**changes):
-    known = {
-        "subject": "Ihr Warenkorb",
-        "text": "Grüße\n",
-        "html": "<p>Grüße</p>",
-        "sender": "shop@shop.example",
-        "sender_name": "Kiosk",
-        "message_id": "1.abc@shop.example",
-        "envelope_sender": "b@shop.example",
-    }
-    return Mail(**{**known, **changes})
-
-
-def parsed(octets):
-    return email.message_from_bytes(octets, policy=email.policy.SMTP)
+def whom(field, octets):
+    """Read by the older of the library's two parsers: the newer one puts a space between encoded words in a name."""
+    name, address = parseaddr(str(email.message_from_bytes(octets)[field]))
+    return str(make_header(decode_header(name))), address
 
 
 def told(octets):
     """Everything that a reader's program makes of a mail."""
     message = parsed(octets)
-    people = {name: [(one.display_name, one.addr_spec) for one in message[name].addresses] for name in ("From", "To")}
+    people = {name: whom(name, octets) for name in ("From", "To")}
     fields = [(name.lower(), " ".join(str(value).split())) for name, value in message.items() if name not in people]
     bodies = [
         (part.get_content_type(), part.get_content_charset(), part.get_content().replace("\r\n", "\n"))
@@ -77,6 +63,7 @@ BODY = st.lists(
 @given(subject=LINE | WORDS, name=LINE | WORDS, value=LINE | WORDS, text=BODY, html=BODY)
 @example(subject=" ", name=" ", value="", text="", html="")
 @example(subject="a" * 300, name='"\\', value="b " * 200, text=".", html="\r")
+@example(subject="", name="Größe " + "x" * 70, value="", text="", html="")
 def test_both_composers_say_the_same(subject, name, value, text, html):
     one_mail = mail(subject=subject, sender_name=name, text=text, html=html, headers=(("X-V", value),))
     try:

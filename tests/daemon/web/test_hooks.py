@@ -227,7 +227,7 @@ async def test_a_body_that_never_ends_is_not_waited_for(door, monkeypatch):
 
 
 async def test_honest_shops_are_heard_while_hundreds_dawdle(door):
-    """A09: slow senders hold connections, not others' answers."""
+    """Slow senders hold connections, not others' answers."""
     dawdlers = [await asyncio.open_connection("127.0.0.1", door.port) for _ in range(300)]
     for number, (_, writer) in enumerate(dawdlers):
         writer.write(head(200_000, **{"webhook-id": f"slow-{number}"}) + b"x" * 60_000)

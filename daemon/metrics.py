@@ -32,7 +32,6 @@ journal_lines = Gauge("tillbell_journal_lines", "Hits on disk that the database 
 journal_refused = Counter("tillbell_journal_refused", "Journal lines that the database refused.", registry=REGISTRY)
 database_away = Gauge("tillbell_database_away", "1 while PostgreSQL is out of reach.", registry=REGISTRY)
 messages = Counter("tillbell_messages", "Messages by what became of them.", ["channel", "state"], registry=REGISTRY)
-recoveries_ended = Counter("tillbell_recoveries_ended", "Recoveries by why they ended.", ["reason"], registry=REGISTRY)
 books_violations = Gauge("tillbell_books_violations", "Rows that contradict each other.", ["kind"], registry=REGISTRY)
 reasons = Gauge(
     "tillbell_degraded", "Reasons why /readyz says degraded, by what they are about.", ["about"], registry=REGISTRY

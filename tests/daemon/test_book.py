@@ -147,6 +147,22 @@ def test_secrets_come_from_the_environment_and_from_files(folder):
             id="existing customers who were never told",
         ),
         pytest.param(
+            SHOPS + "    legal: fr\n",
+            "extends: default\nstarts: {existing_customers_only: true}\n",
+            [
+                'main.yaml:2:35 starts.existing_customers_only: a purchase is no legal basis for the shop "main" '
+                "before shops.yaml says since when its customers are told that they may object "
+                "(existing_customer_notice)"
+            ],
+            id="in France, too",
+        ),
+        pytest.param(
+            SHOPS + "    legal: us\n",
+            "extends: default\nstarts: {existing_customers_only: true}\n",
+            [],
+            id="in the United States no mail needs a ground",
+        ),
+        pytest.param(
             SHOPS + "    existing_customer_notice: {since: 2024-05-01}\n",
             "extends: default\nstarts: {existing_customers_only: true}\n",
             [],

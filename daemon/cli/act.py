@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from channels.base import Message, attempt
+from daemon import logs
 from daemon.cli.desk import ShopName, console, desk, no_shop, span
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.errors import ConfigurationError
@@ -25,6 +26,12 @@ For = Annotated[str | None, Parameter(name="--for", help="How long, such as 2h; 
 
 
 RIGHT_NOW = timedelta(seconds=1)
+NOT_TAKEN = {
+    "retry_wait": "not sent, and a real mail would be tried again",
+    "failed": "not sent, the relay refuses it",
+    "unknown": "whether the relay took it is not known",
+}
+"""What is said of a sample that was not accepted, by its state."""
 
 
 def _said(_: object, reason: str) -> None:
@@ -80,6 +87,7 @@ async def send_test(
 ) -> int:
     """Send one sample mail through the real relay to ADDRESS, marked as a rehearsal, and print the relay's answer."""
     chosen = read()
+    logs.set_up(chosen.model_copy(update={"log_level": "error"}))
     async with servers_of(chosen, share=True) as servers, window(chosen, servers.database_url) as (context, _):
         email = context.channels.get("email")
         if email is None:
@@ -97,5 +105,6 @@ async def send_test(
     if outcome.state == "accepted":
         console().print(f"accepted by the relay{': ' + outcome.provider_id if outcome.provider_id else ''}")
         return FINE
-    console().print(f"{outcome.state}: {outcome.error} {outcome.code}".rstrip())
+    because = outcome.error or outcome.code
+    console().print(f"{NOT_TAKEN.get(outcome.state, outcome.state)}: {because}", soft_wrap=True)
     return FINDINGS

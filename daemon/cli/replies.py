@@ -26,6 +26,9 @@ async def show_all(*, shop: ShopName = None, as_json: AsJson = False) -> int:
     if as_json:
         print_json({name: [_plain(one) for one in rows] for name, rows in found.items()})
         return FINE
+    if not any(found.values()):
+        console().print("no reply waits to be read")
+        return FINE
     table = Table("reply", "shop", "came", "message", "from", "subject", box=None)
     for name, rows in found.items():
         for one in rows:

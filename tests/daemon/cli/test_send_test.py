@@ -20,6 +20,7 @@ async def test_what_the_relay_refuses_is_said(town, beside):
     town.letters.refuse["boss@shop.example"] = "550 5.1.1 no such user"
     said = await beside(town)("send-test", "boss@shop.example", "--shop", "main")
     assert said.code == 1
+    assert said.out.startswith("not sent, the relay refuses it: ")
     assert "5.1.1" in said.out
     assert "no such user" in said.out
 

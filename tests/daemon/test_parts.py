@@ -43,7 +43,7 @@ async def is_cancelled():
 @pytest.mark.parametrize(
     ("way", "last"),
     [
-        pytest.param(fails, "KeyError('what nobody thought of')", id="it fails"),
+        pytest.param(fails, "KeyError", id="it fails"),
         pytest.param(ends, "it ended by itself", id="it ends"),
         pytest.param(is_cancelled, "it was cancelled from inside", id="something in it is cancelled"),
     ],
@@ -63,7 +63,7 @@ async def test_a_part_that_stops_running_is_noticed_and_begun_again(way, last, c
     async with asyncio.timeout(5):
         while not running.resting:
             await asyncio.sleep(0)
-        assert said(context) == [f"bell does not run: {last}"]
+        assert [reason.partition(" (")[0] for reason in said(context)] == [f"bell does not run: {last}"]
         await again.wait()
     assert said(context) == []  # it runs again
     assert metrics.parts_begun_again.labels("bell")._value.get() == before + 2

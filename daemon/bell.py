@@ -69,6 +69,7 @@ class Bell:
         self.redis: ArqRedis | None = None
         self.retry_at = 0.0
         self.rung_at: dict[tuple[str, int], float] = {}
+        self.looked_at = -TICK
         self.stepped = context.settings.clock == "stepped"
 
     async def loop(self) -> None:
@@ -80,19 +81,26 @@ class Bell:
                 log.warning("bell", problem=told(error))
                 await asyncio.sleep(TICK)
             try:
-                async with asyncio.timeout(TICK):
+                async with asyncio.timeout_at(self._next_look()):
                     await self.context.bell.wait()
             except TimeoutError:
                 pass
 
+    def _next_look(self) -> float:
+        return asyncio.get_running_loop().time() + max(0.0, self.looked_at + TICK - monotonic())
+
     async def tick(self) -> None:
-        """One look. What rang in this process is done here at once; what is due is rung for whoever is free."""
+        """One look. What rang in this process is done here at once; what is due is rung for whoever is free. Rings that
+        come thick and fast are not each a reason to look for what else is due."""
         context = self.context
         context.bell.clear()
         rung = {key for key in context.rung if key[0] in FLOW}
         context.rung.clear()
         for name, shop_id in sorted(rung):
             await self.ring(name, shop_id, near=True)
+        if rung and not self.stepped and monotonic() < self.looked_at + TICK:
+            return
+        self.looked_at = monotonic()
         shops = sorted(context.shop_ids.values())
         if shops:
             now = await clock.shop_now(context.pool)

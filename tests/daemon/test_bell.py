@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from daemon.bell import QUEUE, UNHEARD, Bell, answer_rings
+from daemon.clock import monotonic
 from daemon.embedded import Servers, start
 from daemon.worker import FLOW, Runner
 
@@ -83,6 +84,21 @@ async def test_what_rang_here_is_done_here_at_once(town):
     await bell.tick()
     assert runner.asked.get_nowait() == ("deliver", town.shop_id)  # before what is merely due
     assert "no such work" not in {runner.asked.get_nowait()[0] for _ in range(runner.asked.qsize())}
+    await runner.rest()
+
+
+async def test_rings_in_quick_succession_are_one_look_at_what_else_is_due(town):
+    """A thousand mails ring a hundred times a second; what else is due has its look at the next tick."""
+    runner = Counting(town.context)
+    bell = Bell(town.context, runner, "")
+    bell.stepped, bell.looked_at = False, monotonic() + 60
+    await town.context.pool.execute("UPDATE work SET due_at = $1 WHERE name = 'sweep'", await town.now())
+    town.context.rung.add(("deliver", town.shop_id))
+    await bell.tick()
+    assert runner.asked.get_nowait() == ("deliver", town.shop_id)
+    assert runner.asked.empty()
+    await bell.tick()  # nothing rang: it is the tick
+    assert ("sweep", town.shop_id) in {runner.asked.get_nowait() for _ in range(runner.asked.qsize())}
     await runner.rest()
 
 

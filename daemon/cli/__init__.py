@@ -5,6 +5,7 @@ A command's module is imported when it is called: `--version` and `--help` need 
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import version
 
@@ -68,6 +69,9 @@ def main() -> None:
         sys.exit(USAGE)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # who reads has seen enough, as in `tillbell report | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except Exception as error:
         from daemon.cli.exits import ending  # noqa: PLC0415
 

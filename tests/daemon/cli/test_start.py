@@ -38,3 +38,15 @@ def test_the_list_of_commands_says_what_each_says_of_itself(place):
 
 def test_each_command_is_found():
     assert len([name for name in app.resolved_commands() if not name.startswith("-")]) == len(COMMANDS)
+
+
+def test_a_reader_that_has_seen_enough_is_no_fault():
+    command = subprocess.Popen(
+        [sys.executable, "-m", "daemon", "settings", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    command.stdout.close()
+    assert (command.stderr.read(), command.wait()) == ("", 141)
+    command.stderr.close()

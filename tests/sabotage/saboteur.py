@@ -29,9 +29,11 @@ from tests.sabotage.guards import GUARDS, Guard
 ROOT = Path(__file__).parents[2]
 PATIENCE = 280
 FAILED = re.compile(r"^FAILED (\S.*?)(?: - (.*))?$", re.MULTILINE)
-SHARP = re.compile(r"AssertionError|assert |Failed: DID NOT RAISE|ValueError: (?:not enough|too many) values to unpack")
-"""What a test says when the product behaves otherwise than promised (the last: not as many rows as that), and not when
-the copy does not even run."""
+SHARP = re.compile(
+    r"AssertionError|assert |Failed: DID NOT RAISE|TimeoutError|ValueError: (?:not enough|too many) values to unpack"
+)
+"""What a test says when the product behaves otherwise than promised (the last two: what has to come does not come, or not
+as many rows), and not when the copy does not even run."""
 FOLDERS = ("bench", "channels", "daemon", "docs", "migrations", "rules", "tests", "tools")
 """With the files beside them: what a test may read."""
 STATEMENTS = "tests/daemon/store/test_queries.py"

@@ -191,6 +191,14 @@ class Settings(BaseSettings):
             raise ValueError(f"its port is no number; it is written {schemes[0]}://user:password@host:port/name")
         return value
 
+    @field_validator("listen", "private_listen", "lmtp_listen")
+    @classmethod
+    def _place(cls, value: str, info: ValidationInfo) -> str:
+        port = value.rpartition(":")[2] if ":" in value else ""
+        if not ((port.isdigit() and int(port) <= 65535) or (not value and info.field_name == "lmtp_listen")):
+            raise ValueError(f"{value!r} is not host:port, such as 127.0.0.1:8080")
+        return value
+
     @field_validator("public_base_url")
     @classmethod
     def _no_slash(cls, value: str) -> str:

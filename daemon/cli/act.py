@@ -69,12 +69,14 @@ async def pause(
 async def resume(*, shop: ShopName = None, policy: Policy = None, step: Step = None, channel: Channel = None) -> int:
     """Lift pauses: those that name exactly this policy, step or channel, or all of them."""
     async with desk(acts=True) as at:
-        number = await brake.resume(at.pool, list(at.only(shop).values()), Scope(policy, step, channel), at.now)
+        lifted = await brake.resume(at.pool, list(at.only(shop).values()), Scope(policy, step, channel), at.now)
         since_now = [one for one in await instance.standstills(at.pool, at.now - RIGHT_NOW) if one.lifted_at == at.now]
-    console().print(f"lifted {number} pause{'s' if number != 1 else ''}")
+    console().print(f"lifted {len(lifted)} pause{'s' if len(lifted) != 1 else ''}")
+    for reason in lifted:
+        console().print(f"  {reason}")
     for name in sorted({one.shop for one in since_now}):
         console().print(f"shop {name}: what was due before now is not made up for; what is due later goes on")
-    return FINE if number else FINDINGS
+    return FINE if lifted else FINDINGS
 
 
 async def send_test(

@@ -88,8 +88,6 @@ async def listen(context: Context) -> Listener | None:
     if not place:
         return None
     host, _, port = place.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
-        raise ConfigurationError(f"TILLBELL_LMTP_LISTEN: {place!r} is not host:port, such as 127.0.0.1:2424")
 
     async def take(sender: str, recipient: str, octets: bytes) -> None:
         shop_id = shop_of(context, recipient)

@@ -51,12 +51,12 @@ async def pause(
     return len(rows)
 
 
-async def resume(db: Connection | Pool, shops: Sequence[int], scope: Scope, now: datetime) -> int:
-    """How many pauses this lifted."""
+async def resume(db: Connection | Pool, shops: Sequence[int], scope: Scope, now: datetime) -> list[str]:
+    """The reason of each pause that this lifted: an operator's own words, or those of tillbell."""
     rows = await sql.resume(
         db, shops=sorted(shops), policy=scope.policy, step=scope.step, channel=scope.channel, now=now
     )
-    return len(rows)
+    return [row["reason"] for row in rows]
 
 
 async def pauses(db: Connection | Pool, now: datetime) -> list[Pause]:

@@ -10,7 +10,7 @@ UPDATE pause SET lifted_at = :now
 WHERE shop_id = ANY(:shops::bigint[]) AND lifted_at IS NULL
     AND (:policy::text IS NULL OR policy = :policy) AND (:step::text IS NULL OR step = :step)
     AND (:channel::text IS NULL OR channel = :channel)
-RETURNING id;
+RETURNING id, reason;
 
 -- name: pauses
 SELECT s.name AS shop, z.policy, z.step, z.channel, z.reason, z.since, z.until, z.cause

@@ -58,7 +58,7 @@ async def serve(context: Context, *, public: bool = True) -> Served:
 
 async def _listen(app: web.Application, context: Context, setting: str) -> tuple[web.AppRunner, int]:
     address: str = getattr(context.settings, setting)
-    host, port = _split(address, setting)
+    host, _, port = address.rpartition(":")
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -68,16 +68,9 @@ async def _listen(app: web.Application, context: Context, setting: str) -> tuple
     await runner.setup()
     try:
         doors = Doors(crowd=Crowd(ours=(*OURS, *context.settings.trusted_proxies)))
-        await Site(runner, host, port, backlog=BACKLOG, doors=doors).start()
+        await Site(runner, host.strip("[]") or None, int(port), backlog=BACKLOG, doors=doors).start()
     except OSError as error:
         await runner.cleanup()
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
         raise ConfigurationError(f"TILLBELL_{setting.upper()}: {address} cannot be listened on: {reason}") from error
     return runner, int(runner.addresses[0][1])
-
-
-def _split(address: str, setting: str) -> tuple[str | None, int]:
-    host, _, port = address.rpartition(":")
-    if not port.isdigit() or int(port) > 65535:
-        raise ConfigurationError(f"TILLBELL_{setting.upper()}: {address!r} is not host:port, such as 127.0.0.1:8080")
-    return host.strip("[]") or None, int(port)

@@ -141,6 +141,17 @@ def test_a_mistake_does_not_repeat_what_was_written():
     assert "hush" not in refused(smtp_password=SECRET, smtp_port="x", drain="soon")
 
 
+@pytest.mark.parametrize("name", ["listen", "private_listen", "lmtp_listen"])
+@pytest.mark.parametrize("text", ["8080", "localhost", "localhost:", "localhost:http", "0.0.0.0:65536"])
+def test_what_cannot_be_listened_on(name, text):
+    assert f"TILLBELL_{name.upper()}: '{text}' is not host:port" in refused(**{name: text})
+
+
+def test_nobody_has_to_take_mail_in():
+    assert of(lmtp_listen="").lmtp_listen == ""
+    assert "TILLBELL_LISTEN" in refused(listen="")
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

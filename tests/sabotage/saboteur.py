@@ -31,9 +31,10 @@ PATIENCE = 280
 FAILED = re.compile(r"^FAILED (\S.*?)(?: - (.*))?$", re.MULTILINE)
 SHARP = re.compile(
     r"AssertionError|assert |Failed: DID NOT RAISE|TimeoutError|ValueError: (?:not enough|too many) values to unpack"
+    r"|KeyError: '[A-Z][a-z]+-"
 )
-"""What a test says when the product behaves otherwise than promised (the last two: what has to come does not come, or not
-as many rows), and not when the copy does not even run."""
+"""What a test says when the product behaves otherwise than promised, and not when the copy does not even run. The last
+three: what has to come does not come, not as many rows as that, a header that is not there."""
 FOLDERS = ("bench", "channels", "daemon", "docs", "migrations", "rules", "tests", "tools")
 """With the files beside them: what a test may read."""
 STATEMENTS = "tests/daemon/store/test_queries.py"

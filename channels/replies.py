@@ -22,6 +22,7 @@ SAYS: dict[Phase, str] = {
     "dot": "final dot",
 }
 
+PHONE = re.compile(r"(?:\+|\b00)\d{7}")
 ENHANCED = re.compile(r"([245])\.(\d{1,3})\.(\d{1,3})\b")
 
 NO_SUCH_MAILBOX = {
@@ -116,7 +117,8 @@ def said(reply: Reply, hidden: str) -> str:
 
 
 def tells(word: str, local: str) -> bool:
-    """Whether a word could tell who the recipient is: an address, an encoded one, or the part before the @."""
-    if "@" in word or "%40" in word or "=40" in word:
+    """Whether a word could tell who the recipient is: an address, an encoded one, the part before the @, or a number
+    to call."""
+    if "@" in word or "%40" in word or "=40" in word or PHONE.search(word):
         return True
     return bool(local) and (local in word if len(local) > 2 else word.strip("<>()[]\"'.,:;") == local)

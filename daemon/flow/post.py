@@ -72,21 +72,21 @@ async def _work_off(db: Connection, shop_id: int, mails: Sequence[Read], now: da
     letters = await post.letters(db, shop_id, ids)
     waiting = await inbox.still_waiting(db, shop_id, [mail.id for mail in mails])
     done: dict[int, Effect] = {}
+    early: dict[int, int] = {}
     for mail in mails:
         letter = letters.get(mail.about.message_id) if mail.about and mail.about.shop_id == shop_id else None
-        if mail.id not in waiting or not _is_ready(letter, people):
+        if mail.id not in waiting or (letter and letter.person_id not in people):  # merged into somebody meanwhile
+            continue
+        if letter and letter.state == "sending":
+            early[mail.id] = letter.id
             continue
         done[mail.id] = await _contained(db, shop_id, mail, letter, now)
     await inbox.close_mails(db, shop_id, done, now)
+    await inbox.are_about(db, shop_id, early)
     erased = [number for number, effect in done.items() if _is_erased(letters.get(effect.message_id or 0))]
     if erased:
         await inbox.forget_these(db, shop_id, erased)
     return [mail for mail in mails if mail.id in done]
-
-
-def _is_ready(letter: Letter | None, people: set[int]) -> bool:
-    """Not one whose person was merged into somebody who is not locked, nor one whose relay has yet to answer us."""
-    return letter is None or (letter.person_id in people and letter.state != "sending")
 
 
 def _is_erased(letter: Letter | None) -> bool:

@@ -73,8 +73,14 @@ class Reply:
 
 
 async def mails_waiting(db: Connection | Pool, shop_id: int, limit: int) -> list[Waiting]:
-    """The oldest mails that had no effect yet, at most `limit`."""
+    """The oldest mails that had no effect yet and may have one now, at most `limit`."""
     return [Waiting(**row) for row in await sql.mails_waiting(db, shop_id=shop_id, most=limit)]
+
+
+async def are_about(db: Connection, shop_id: int, messages: Mapping[int, int]) -> None:
+    """The message of each mail that waits for its relay's answer. The caller holds their rows."""
+    rows = sorted(messages.items())
+    await sql.are_about(db, shop_id=shop_id, ids=[one for one, _ in rows], messages=[message for _, message in rows])
 
 
 async def still_waiting(db: Connection, shop_id: int, ids: Sequence[int]) -> set[int]:

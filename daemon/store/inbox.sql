@@ -25,12 +25,19 @@ WHERE inbox.shop_id = :shop_id AND inbox.id = n.id AND inbox.state = 'waiting'
 RETURNING inbox.id;
 
 -- name: mails_waiting
--- Mails that have had no effect yet, oldest first.
+-- Mails that have had no effect yet, oldest first; not those about a message whose relay has yet to answer us.
 SELECT id, source, delivery_id, body, received_at
-FROM inbox
-WHERE shop_id = :shop_id AND state = 'waiting' AND source = 'mail'
+FROM inbox i
+WHERE shop_id = :shop_id AND state = 'waiting' AND source = 'mail' AND NOT EXISTS (
+    SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending')
 ORDER BY id
 LIMIT :most;
+
+-- name: are_about!
+-- What these speak of, noted while they have to wait, so that nobody reads them over and over.
+UPDATE inbox SET message_id = n.message_id
+FROM unnest(:ids::bigint[], :messages::bigint[]) AS n (id, message_id)
+WHERE inbox.shop_id = :shop_id AND inbox.id = n.id AND inbox.state = 'waiting';
 
 -- name: still_waiting
 -- Those of them that nobody has worked off meanwhile. The caller holds the persons' locks.

@@ -51,7 +51,8 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 'inbox' WHERE EXISTS (
         SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source <> 'mail')
     UNION ALL SELECT 'post' WHERE EXISTS (
-        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source = 'mail')
+        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source = 'mail' AND NOT EXISTS (
+            SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending'))
     UNION ALL SELECT 'enrol' WHERE EXISTS (
         SELECT FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at <= :now)
     UNION ALL SELECT 'react' WHERE EXISTS (

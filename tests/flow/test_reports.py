@@ -13,7 +13,7 @@ import pytest
 
 from daemon.context import Context
 from daemon.flow import letterbox, post
-from daemon.store import inbox
+from daemon.store import inbox, work
 from daemon.store.clock import shop_now
 from daemon.store.database import deadlocks
 from daemon.tokens import Token, make_local_part
@@ -92,6 +92,10 @@ class Office:
         while found := await post.work_off(self.context, self.shop_id, now):
             done += found
         return done
+
+    async def is_due(self) -> bool:
+        due = await work.due(self.context.pool, [self.shop_id], await shop_now(self.context.pool))
+        return ("post", self.shop_id) in due
 
     async def brings(self, name: str, letter: Letter) -> None:
         await self.comes(name, letter)
@@ -193,9 +197,11 @@ async def test_a_report_that_is_faster_than_the_relay_s_answer_waits_for_it(offi
     )  # fmt: skip
     await office.brings("postfix-unknown-user", letter)
     assert await office.outcome(letter) == ("sending", [], [])
+    assert not await office.is_due()  # nobody reads it over and over meanwhile
     await office.context.pool.execute(
         "UPDATE message SET state = 'accepted', accepted_at = now(), lease_until_real = NULL WHERE id = $1", letter.id
     )
+    assert await office.is_due()
     await office.works()
     assert await office.outcome(letter) == DEAD
 

@@ -16,9 +16,10 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 'decide', :now - min(r.wake_at) FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at <= :now
     UNION ALL SELECT 'prepare', :now - min(m.not_before) FROM message m
         WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now
-    UNION ALL SELECT 'deliver', :now - min(m.not_before) FROM unnest(:channels::text[]) AS n (channel)
-        JOIN message m ON m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
-            AND m.retry_real IS NULL AND m.not_before <= :now
+    UNION ALL SELECT 'deliver', :now - o.not_before FROM unnest(:channels::text[]) AS n (channel) CROSS JOIN LATERAL (
+        SELECT m.not_before FROM message m
+        WHERE m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
+            AND m.retry_real IS NULL AND m.not_before <= :now ORDER BY m.not_before LIMIT 1) AS o
     UNION ALL SELECT 'deliver', clock_timestamp() - min(m.retry_real) FROM unnest(:channels::text[]) AS n (channel)
         JOIN message m ON m.shop_id = s.shop_id AND m.channel = n.channel AND m.state IN ('prepared', 'retry_wait')
             AND m.retry_real <= (SELECT clock_timestamp()) AND m.not_before <= :now

@@ -28,6 +28,8 @@ AsJson = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.
 ShopName = Annotated[str | None, Parameter(name="--shop", help="Only this shop, by its name in shops.yaml.")]
 
 
+LONGEST = 600.0
+"""Seconds that a question of a person may take: `report` over a year, `books --all`."""
 UNKNOWN = "the database does not know it yet: the daemon makes it known when it starts (`tillbell run`)"
 
 
@@ -65,7 +67,8 @@ async def desk(*, acts: bool = False) -> AsyncIterator[Desk]:
     chosen = settings.read()
     logs.set_up(chosen.model_copy(update={"log_level": "warning"}))
     async with servers_of(chosen, share=True) as servers:
-        pool = await connect_pool(servers.database_url if acts else read_only(servers.database_url), 2)
+        address = servers.database_url if acts else read_only(servers.database_url)
+        pool = await connect_pool(address, 2, limit=LONGEST)
         try:
             async with pool.acquire() as connection:
                 await check_schema(connection)  # type: ignore[arg-type]  # a pool's connection is one

@@ -177,7 +177,7 @@ class Stage:
         self.stack.push_async_callback(pool.close)
         return replace(self.context, pool=pool, process=f"beside.{id(pool)}", deliveries={}, rung=set())
 
-    async def worker(self, *, sabotage: str = "", fault: str = "", **env: str) -> Worker:
+    async def worker(self, *, sabotage: str = "", fault: str = "", only: str = "worker", **env: str) -> Worker:
         """One more worker; it is a fork, so it is at work within a moment. `fault`: words of `daemon.faults.arm`."""
         if self.nursery is None:
             self.nursery = await self.stack.enter_async_context(program("nursery.py"))
@@ -186,7 +186,7 @@ class Stage:
         name = f"w{len(self.born)}.example"
         words = {**self.env, "TILLBELL_SMTP_HELO": name, **env}
         log = self.folder / f"{name}.log"
-        order = {"env": words, "sabotage": sabotage, "fault": fault, "log": str(log)}
+        order = {"env": words, "sabotage": sabotage, "fault": fault, "only": only, "log": str(log)}
         self.nursery.stdin.write(json.dumps(order).encode() + b"\n")
         made = Worker(int(await self.nursery.stdout.readline()), name, log)
         self.born.append(made)

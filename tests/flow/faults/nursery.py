@@ -1,7 +1,7 @@
 """Where workers come from within a tenth of a second: everything is imported once, each worker is a fork.
 
-A line of JSON on standard input, {"env": {...}, "sabotage": "...", "fault": "..."}, becomes `tillbell run --only
-worker` in that environment; the answer is its process id. The end of the input ends them all.
+A line of JSON on standard input, {"env": {...}, "sabotage": "...", "fault": "...", "only": "worker"}, becomes
+`tillbell run --only worker` in that environment; the answer is its process id. The end of the input ends them all.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def work(order: dict[str, Any]) -> None:
     sabotage(order["sabotage"])
     if order["fault"]:
         faults.arm(order["fault"])
-    os._exit(serve.run(only="worker"))
+    os._exit(serve.run(only=order["only"]))
 
 
 def main() -> None:

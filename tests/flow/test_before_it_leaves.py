@@ -15,6 +15,12 @@ extends: default
 starts: {rests_for: 1h}
 quiet: 21:00-08:00
 """
+SOON = """
+extends: default
+starts: {rests_for: 1h}
+caps: {same_channel_gap: 1m}
+steps: [{name: remind, after: 1h}, {name: doubts, after: 2h}, {name: last-call, after: 3h}]
+"""
 
 
 def wares(**in_stock):
@@ -74,10 +80,11 @@ async def test_the_brake_holds_and_nothing_is_lost(town, make_buyer):
     assert len(town.letters.taken) == 1
 
 
-async def test_a_pause_of_one_step_stops_only_that(town, make_buyer):
+async def test_a_pause_of_one_step_stops_only_that(make_town, make_buyer):
+    town = await make_town(policies={"main": SOON})
     await brake.pause(town.context.pool, [town.shop_id], Scope(step="doubts"), "new text", await town.now(), None)
     await town.leaves_cart("c1", make_buyer("1"), "red")
-    await town.passes(hours=60)
+    await town.passes(hours=4)
     steps = await town.fetch("SELECT step, state FROM message ORDER BY id")
     assert [(row["step"], row["state"]) for row in steps] == [
         ("remind", "accepted"),

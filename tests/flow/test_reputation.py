@@ -112,7 +112,7 @@ async def test_after_resume_only_what_is_sent_from_then_on_counts(sent):
     await sent.many(5, "complained")
     assert len(await sent.judged()) == 1
     now = await shop_now(sent.context.pool)
-    assert await brake.resume(sent.context.pool, [sent.shop_id], Scope(channel="email"), now) == 1
+    assert len(await brake.resume(sent.context.pool, [sent.shop_id], Scope(channel="email"), now)) == 1
     assert await sent.judged() == []
     await sent.many(200)
     await sent.many(5, "complained")

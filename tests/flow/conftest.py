@@ -170,7 +170,7 @@ class Town:
 
     async def settles(self) -> None:
         """Until all that is due at this instant is done."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await is_finished(self.context):
                 await asyncio.sleep(0.005)
 

@@ -158,7 +158,7 @@ async def test_claims_wait_for_opt_outs_on_the_disk_of_a_web_process(town, make_
     await town.leaves_cart("c1", make_buyer("1"), "red")
     await town.context.pool.execute("UPDATE clock SET base_shop = base_shop + interval '61 minutes'")
     town.context.bell.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await town.value("SELECT state FROM message") != "prepared":
             await asyncio.sleep(0.02)
     assert town.letters.taken == []

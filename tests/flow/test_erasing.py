@@ -302,6 +302,6 @@ async def test_an_erasure_in_the_middle_of_a_look_at_the_shop_waits_for_its_end(
 async def waits_for_lock(town: Any) -> None:
     import asyncio
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await town.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
             await asyncio.sleep(0.005)

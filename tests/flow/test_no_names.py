@@ -110,7 +110,7 @@ async def fails(town: Any, work: str) -> None:
     at = await town.now()
     await town.context.pool.execute("UPDATE work SET due_at = $2, rest_until_real = NULL WHERE name = $1", work, at)
     town.context.bell.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await town.value("SELECT failures FROM work WHERE name = $1", work) <= before:
             await asyncio.sleep(0.01)
 

@@ -242,7 +242,7 @@ async def house(private_server: Servers, tmp_path: Path) -> AsyncIterator[House]
         f"http://127.0.0.1:{served.public_port}", headers={"User-Agent": BROWSER}
     ) as visitor:
         yield House(context, served, private_server.running[0], visitor)
-    async with asyncio.timeout(20):  # whatever happened: it ends, and no connection is left out
+    async with asyncio.timeout(60):  # whatever happened: it ends, and no connection is left out
         await served.close()
         await context.pool.close()
 

@@ -74,7 +74,7 @@ async def keep_rows(servers: Servers, count: int) -> None:
 
 async def until_back(servers: Servers, restarts: int) -> None:
     """The keepers have started each server again that fell, and it answers."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for server in servers.running:
             while server.restarts < restarts or not await server.answers(server.url):
                 await asyncio.sleep(0.02)
@@ -135,7 +135,7 @@ async def test_killed_owner_leaves_no_server_behind_and_loses_no_row(used_folder
     assert all(is_ours(pid, used_folder) for pid in pids)
     owner.kill()
     await owner.communicate()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(is_ours(pid, used_folder) for pid in pids):
             await asyncio.sleep(0.02)
     async with await start(used_folder) as servers:

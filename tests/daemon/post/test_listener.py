@@ -49,13 +49,13 @@ class Line:
         return [await self.reply() for _ in lines]
 
     async def reply(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (line := (await self.reader.readline()).decode())[3:4] == "-":
                 pass
         return line.strip()
 
     async def is_shut(self) -> bool:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.reader.read() == b""
 
 

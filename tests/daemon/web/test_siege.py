@@ -133,6 +133,6 @@ async def watched(lags: list[float]) -> None:
 
 async def all_inside(site: Any, count: int) -> None:
     [listener] = site.served.public.sites
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(listener.doors.inside) < count * 0.5:
             await asyncio.sleep(0.05)

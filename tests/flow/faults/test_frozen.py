@@ -89,7 +89,7 @@ async def test_a_worker_that_is_asked_to_go_brings_home_what_is_under_way(make_s
 
         await stage.until(some_are_home)
         process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
 
@@ -28,6 +28,43 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True)
+class Text:
+    """The content of a text message. An empty `sender` is the channel's own."""
+
+    body: str
+    valid_for: timedelta
+    """From the request on; what the provider could not deliver until then is not to arrive any more."""
+    sender: str = ""
+    callback_url: str = ""
+    """Where the provider tells what became of it: the address names the message."""
+    template: str = ""
+    """The provider's name of an approved template, where the sender may use nothing else; `values` fill it."""
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """The content of a web push. The message's address is the endpoint of the subscription (RFC 8030)."""
+
+    payload: bytes
+    p256dh: str
+    auth: str
+    """The two keys of the subscription, base64url (RFC 8291)."""
+    ttl: timedelta
+    topic: str = ""
+    """The same on every attempt of one message: what waits under it at the push service is replaced."""
+    urgency: Literal["very-low", "low", "normal", "high"] = "normal"
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """For a channel without a provider to hand anything to: that the message was claimed is what it is about."""
+
+
+Content = Mail | Text | Push | Nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One claimed message: `fence` names the claim, `address` is the one recipient."""
 
@@ -35,7 +72,7 @@ class Message:
     id: int
     fence: int
     address: str
-    content: Mail
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +100,13 @@ class Withheld(NotSent):
 
 
 class Refused(NotSent):
-    """This address, never again, for this message. `suppress`: nor for any other."""
+    """This address, never again, for this message. `suppress`: nor for any other, the person does not want it or the
+    address is dead. `gone`: the provider no longer knows it, so it is forgotten and another of the person's may do."""
 
-    def __init__(self, because: str, *, code: str = "", suppress: bool = False) -> None:
+    def __init__(self, because: str, *, code: str = "", suppress: bool = False, gone: bool = False) -> None:
         super().__init__(because, code=code)
         self.suppress = suppress
+        self.gone = gone
 
 
 class Misconfigured(NotSent):
@@ -94,6 +133,69 @@ class Outcome:
     costs_a_try: bool = True
     rest_channel: bool = False
     suppress: bool = False
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """A request of a provider to us: the address it called, as we are known outside, its headers and its body."""
+
+    url: str
+    headers: Mapping[str, str]
+    """Names in small letters."""
+    body: bytes
+
+
+Told = Literal["accepted", "delivered", "undelivered", "replied", "stopped", "started", "asked_for_help"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What a provider tells of a message, or a person of themselves."""
+
+    kind: Told
+    key: str
+    """The same each time the same thing is told."""
+    message: str = ""
+    """What the callback address says of the message; empty for what a person wrote."""
+    provider_id: str = ""
+    address: str = ""
+    """Who wrote; empty for news of a message."""
+    recipient: str = ""
+    """Whom they wrote to: one of our senders."""
+    text: str = ""
+    code: str = ""
+    dead: bool = False
+    """The address itself is at fault: it is not written to any more."""
+    ours: bool = False
+    """The sender is at fault (filtered, blocked): no person suffers, and the channel rests if it happens often."""
+
+
+class Forged(Exception):
+    """Not from the provider, or not as it sent it."""
+
+
+class Junk(Exception):
+    """From the provider, and not to be understood: says what is wrong, without repeating it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message whose outcome is not known: what a provider may find it by."""
+
+    id: int
+    address: str
+    content: Content
+    claimed_at: datetime
+    """Machine time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a look-up says. `absent`: the provider was asked, and does not have it."""
+
+    word: Literal["accepted", "absent", "unclear"]
+    provider_id: str = ""
 
 
 MayLeave = Callable[[Message], Awaitable[bool]]
@@ -108,7 +210,9 @@ class Channel(ABC):
 
     name: ClassVar[str]
     address: ClassVar[str]
-    """The kind of identity it writes to: email, phone, push."""
+    """The kind of identity it writes to: email, phone, push, onsite, person."""
+    looks_up: ClassVar[bool] = False
+    """Whether the provider can be asked what became of a message."""
 
     @abstractmethod
     async def send(self, message: Message, may_leave: MayLeave) -> Receipt:
@@ -134,6 +238,14 @@ class Channel(ABC):
 
         await asyncio.gather(*(one(message) for message in messages))
 
+    def events(self, callback: Callback) -> Sequence[Event]:
+        """What a request of the provider says. Raises `Forged` for a wrong signature and `Junk` for nonsense."""
+        raise Junk("this channel has no callbacks")
+
+    async def look_up(self, asked: Asked) -> Found:
+        """Asked only where `looks_up`: reads, and changes nothing. Never raises; without an answer it is `unclear`."""
+        return Found("unclear")
+
     async def close(self) -> None:
         """Let go of connections; what is in flight has been reported before."""
 
@@ -148,7 +260,7 @@ async def attempt(channel: Channel, message: Message, may_leave: MayLeave) -> Ou
     except Retry as error:
         return Outcome("retry_wait", code=error.code, error=str(error), again_after=error.after)
     except Refused as error:
-        return Outcome("failed", code=error.code, error=str(error), suppress=error.suppress)
+        return Outcome("failed", code=error.code, error=str(error), suppress=error.suppress, gone=error.gone)
     except Misconfigured as error:
         return Outcome("retry_wait", code=error.code, error=str(error), costs_a_try=False, rest_channel=True)
     except Unclear as error:

@@ -123,7 +123,7 @@ class Email(Channel):
         line, looked_at = await self.line(gate, start + FIRST_BYTE)
         trip = Trip(self, message, line)
         try:
-            envelope = fitted(letter, line, message.content, self.config)
+            envelope = fitted(letter, line, mail_of(message), self.config)
             answer = await trip.made(envelope, gate, start, looked_at)
         except ByPolicy as error:
             raise self.suspicion.judged(key(message)[:2], error) from None
@@ -134,7 +134,7 @@ class Email(Channel):
 
     def letter(self, message: Message) -> Letter:
         """What is to be written, before any connection is needed. Raises `Refused` or `Misconfigured`."""
-        mail = message.content
+        mail = mail_of(message)
         sender = ours("bounce", mail.envelope_sender)
         ours("sender", mail.sender)
         if mail.reply_to:
@@ -222,6 +222,12 @@ class Letter:
     sender: Address
     to: Address
     draft: Draft
+
+
+def mail_of(message: Message) -> Mail:
+    if not isinstance(message.content, Mail):
+        raise TypeError("an e-mail's content is a Mail")
+    return message.content
 
 
 def fitted(letter: Letter, line: Line, mail: Mail, config: Config) -> Envelope:

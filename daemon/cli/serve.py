@@ -14,11 +14,14 @@ from rich.table import Table
 from daemon import logs, mail
 from daemon import run as process
 from daemon import settings as setting
+from daemon.book import Book
 from daemon.book import load as load_book
 from daemon.cli.desk import UNKNOWN, AsJson, console, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.embedded import dump as dumping
-from daemon.house import open_channels, servers_of, window
+from daemon.flow import writers
+from daemon.house import data_dir, servers_of, window
+from daemon.opening import open_channels
 from daemon.settings import PREFIX, Settings
 from daemon.shops import discover
 from daemon.store import clock
@@ -72,10 +75,11 @@ async def check(*, as_json: AsJson = False) -> int:
     notes: list[str] = []
     chosen = setting.read()
     logs.set_up(chosen.model_copy(update={"log_level": "error"}))
-    findings = _rules(chosen)
+    book = load_book(chosen.rules_dir, os.environ, discover())
+    findings = _rules(chosen, book)
     if not findings:
         findings, notes = await _shops(chosen)
-    findings += _surroundings(chosen)
+    findings += _surroundings(chosen, book)
     if as_json:
         print_json({"findings": findings, "notes": notes})
     else:
@@ -86,8 +90,7 @@ async def check(*, as_json: AsJson = False) -> int:
     return FINDINGS if findings else FINE
 
 
-def _rules(chosen: Settings) -> list[str]:
-    book = load_book(chosen.rules_dir, os.environ, discover())
+def _rules(chosen: Settings, book: Book) -> list[str]:
     findings = [str(mistake) for mistake in book.mistakes]
     own = chosen.rules_dir / "templates"
     try:
@@ -124,12 +127,9 @@ async def _shops(chosen: Settings) -> tuple[list[str], list[str]]:
         return findings, notes
 
 
-def _surroundings(chosen: Settings) -> list[str]:
-    findings = []
-    if not chosen.smtp_host:
-        findings.append("TILLBELL_SMTP_HOST is not set: no e-mail can be sent")
-    else:
-        open_channels(chosen)
+def _surroundings(chosen: Settings, book: Book) -> list[str]:
+    open_channels(chosen, data_dir(chosen))  # says by itself what is wrong with them
+    findings = [str(mistake) for mistake in writers.mistakes(book, chosen)]
     if not chosen.public_base_url:
         findings.append("TILLBELL_PUBLIC_BASE_URL is not set: links in mails would lead to this machine only")
     elif not chosen.public_base_url.startswith("https://"):

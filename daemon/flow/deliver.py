@@ -12,13 +12,14 @@ from typing import Any
 import structlog
 
 from channels import points
-from channels.base import Channel, Message, Outcome
+from channels.base import Channel, Message, Nothing, Outcome
 from daemon import metrics
 from daemon.batcher import Batcher
 from daemon.clock import monotonic
 from daemon.context import Context
-from daemon.flow import allowances, mails, policies, regain, shop_orders
+from daemon.flow import allowances, policies, regain, shop_orders
 from daemon.flow.pace import Pace, pace_of
+from daemon.flow.writers import WRITERS
 from daemon.logs import told
 from daemon.mail import MailError
 from daemon.store import clock, decisions, facts, messages, shops
@@ -260,7 +261,7 @@ def _give_back(sender: Delivery, claims: Sequence[Claim], because: str) -> None:
 
 
 def _nothing(sender: Delivery, one: Claim) -> Message:
-    return Message(sender.shop_id, one.id, one.fence, "", None)  # type: ignore[arg-type]  # never sent
+    return Message(sender.shop_id, one.id, one.fence, "", Nothing())  # never sent
 
 
 def gate(
@@ -343,7 +344,7 @@ def _message(sender: Delivery, one: Claim, case: Case) -> tuple[Message, Outcome
     """What the channel gets; or what became of it already, as nothing can be made of it."""
     try:
         address = _address(sender, case, rehearsal=one.rehearsal)
-        mail = mails.composed(sender.context, sender.shop_id, one)
+        content = WRITERS[sender.channel.name].composed(sender.context, sender.shop_id, one, case)
     except MailError as error:
         return _nothing(sender, one), Outcome("failed", code="content", error=str(error))
     except Exception as error:  # ours: one message's fault must not leave the others claimed by nobody
@@ -351,12 +352,11 @@ def _message(sender: Delivery, one: Claim, case: Case) -> tuple[Message, Outcome
         return _nothing(sender, one), Outcome("retry_wait", code="bug", error=told(error))
     if not address:
         return _nothing(sender, one), Outcome("failed", code="content", error="no address")
-    return Message(sender.shop_id, one.id, one.fence, address, mail), None
+    return Message(sender.shop_id, one.id, one.fence, address, content), None
 
 
 def _address(sender: Delivery, case: Case, *, rehearsal: bool) -> str:
-    shop = sender.context.keeper.book.shops[sender.context.shop_name(sender.shop_id)]
-    return (shop.rehearsal_to or "") if rehearsal else case.facts.person.addresses.get("email", "")
+    return WRITERS[sender.channel.name].address(sender.context, sender.shop_id, case, rehearsal=rehearsal)
 
 
 async def write_outcomes(

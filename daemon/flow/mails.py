@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from channels.base import Mail
+from channels.base import Content, Mail
 from daemon import tokens
 from daemon.context import Context
 from daemon.errors import ConfigurationError
@@ -27,9 +27,10 @@ from daemon.mail import (
     render,
 )
 from daemon.mail.sample import sample
+from daemon.settings import Settings
 from daemon.shops.base import Product
 from daemon.store.facts import Case
-from daemon.store.messages import Claim, ToPrepare
+from daemon.store.messages import Claim, LinkRow, Prepared, ToPrepare
 from rules.law import may_track
 from rules.policy import Policy
 from rules.shops import ShopWords
@@ -189,9 +190,34 @@ def basis_at(basis: str, case: Case) -> datetime | None:
     return consent.at if consent and basis == "consent" else None
 
 
-def composed(context: Context, shop_id: int, claim: Claim) -> Mail:
+def prepare(context: Context, shop_id: int, one: ToPrepare, case: Case, wares: Wares) -> Prepared:
+    """Rendered, its links tokenised: what the outbox keeps. Raises MailError."""
+    unsubscribe = f"{base_url(context)}/u/{token(context, 'unsubscribe', shop_id, one.id, one.rehearsal)}"
+    tracked = tracking(context, shop_id, one, case, wares.policy)
+    rendered = render_step(context, shop_id, one, case, wares, unsubscribe, tracked)
+    return Prepared(
+        id=one.id,
+        content={**rendered.stored(), "unsubscribe": unsubscribe, "policy": case.policy_name},
+        tracked=tracked is not None,
+        facts_no=case.facts_no,
+        links=[LinkRow(link.no, link.kind, link.target) for link in rendered.links],
+    )
+
+
+def composed(context: Context, shop_id: int, claim: Claim, case: Case) -> Content:
     """The mail of a claimed message, as the channel takes it. Raises MailError."""
     return _composed(context, context.shop_name(shop_id), shop_id, claim)
+
+
+def address(context: Context, shop_id: int, case: Case, *, rehearsal: bool) -> str:
+    """Whom it goes to; empty: to nobody."""
+    shop = context.keeper.book.shops[context.shop_name(shop_id)]
+    return (shop.rehearsal_to or "") if rehearsal else case.facts.person.addresses.get("email", "")
+
+
+def unable(shop: ShopWords, settings: Settings) -> str:
+    """Why no mail of this shop could leave; empty: it could."""
+    return "" if settings.smtp_host else "TILLBELL_SMTP_HOST is not set"
 
 
 def _composed(context: Context, name: str, shop_id: int, claim: Claim) -> Mail:

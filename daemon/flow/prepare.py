@@ -8,14 +8,16 @@ from datetime import datetime, timedelta
 import structlog
 
 from daemon.context import Context
-from daemon.flow import mails, policies
+from daemon.flow import policies
+from daemon.flow.mails import Wares
+from daemon.flow.writers import WRITERS
 from daemon.logs import told
 from daemon.mail import MailError, NothingToShow
 from daemon.shops.base import Capability, Product
 from daemon.store import facts, messages, persons
 from daemon.store.database import Connection, again
 from daemon.store.facts import Case
-from daemon.store.messages import LinkRow, Prepared, ToPrepare
+from daemon.store.messages import Prepared
 
 log = structlog.get_logger()
 
@@ -41,7 +43,7 @@ async def planned_messages(context: Context, shop_id: int, now: datetime, most: 
         case = cases[one.recovery_id]
         try:
             policy = spoken.of(case.policy_name, case.policy_hash)
-            done.append(_prepare(context, shop_id, one, case, mails.Wares(policy, products, now)))
+            done.append(WRITERS[one.channel].prepare(context, shop_id, one, case, Wares(policy, products, now)))
         except NothingToShow:
             over.append(one.recovery_id)
         except MailError as error:
@@ -74,17 +76,3 @@ async def _products(context: Context, shop_id: int, cases: Sequence[Case]) -> Ma
     refs = sorted({line["product"] for case in cases for line in case.lines})
     with shop.fuses["products"]():
         return await shop.products(refs, context.keeper.book.shops[name].locale)
-
-
-def _prepare(context: Context, shop_id: int, one: ToPrepare, case: Case, wares: mails.Wares) -> Prepared:
-    base = mails.base_url(context)
-    unsubscribe = f"{base}/u/{mails.token(context, 'unsubscribe', shop_id, one.id, one.rehearsal)}"
-    tracking = mails.tracking(context, shop_id, one, case, wares.policy)
-    rendered = mails.render_step(context, shop_id, one, case, wares, unsubscribe, tracking)
-    return Prepared(
-        id=one.id,
-        content={**rendered.stored(), "unsubscribe": unsubscribe, "policy": case.policy_name},
-        tracked=tracking is not None,
-        facts_no=case.facts_no,
-        links=[LinkRow(link.no, link.kind, link.target) for link in rendered.links],
-    )

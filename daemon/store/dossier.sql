@@ -84,7 +84,7 @@ WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);
 -- Suppressions stay, as hashes; what somebody typed beside them may name the person.
 -- The source is ours ("by hand", "delivery", the form of an import), or, by an earlier version or by SQL, anybody's.
 UPDATE suppression SET
-    reason = CASE WHEN reason IN ('unsubscribed', 'complained', 'by hand', 'refused by the mail server', 'bounced', 'blocked')
+    reason = CASE WHEN reason IN ('unsubscribed', 'complained', 'by hand', 'refused by the mail server', 'refused by the provider', 'bounced', 'blocked')
         THEN reason ELSE 'erased' END,
     source = CASE WHEN source IN ('by hand', 'delivery') OR source ~ '^(message [0-9]+|import [a-z-]+)$' THEN source ELSE 'erased' END
 WHERE shop_id = :shop_id AND address_hmac = ANY(:hmacs::bytea[]);

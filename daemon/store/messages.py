@@ -11,6 +11,7 @@ from channels.base import Outcome
 from daemon.logs import clean
 from daemon.store.database import Connection, Pool
 from daemon.store.sql import load
+from rules.law import PURPOSES
 
 sql = load("messages")
 
@@ -178,7 +179,11 @@ async def move(db: Connection, shop_id: int, moves: Sequence[Move], now: datetim
 async def still_wanted(db: Connection | Pool, shop_id: int, claims: Sequence[tuple[int, int]]) -> set[int]:
     """Of (message, fence): those that nothing has overtaken since the gate."""
     rows = await sql.still_wanted(
-        db, shop_id=shop_id, ids=[message for message, _ in claims], fences=[fence for _, fence in claims]
+        db,
+        shop_id=shop_id,
+        ids=[message for message, _ in claims],
+        fences=[fence for _, fence in claims],
+        purposes=dict(PURPOSES),
     )
     return {row["id"] for row in rows}
 

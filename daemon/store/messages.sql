@@ -127,11 +127,12 @@ SELECT m.id FROM unnest(:ids::bigint[], :fences::bigint[]) AS n (id, fence)
 CROSS JOIN LATERAL (SELECT * FROM message WHERE shop_id = :shop_id AND id = n.id OFFSET 0) AS m
 CROSS JOIN LATERAL (SELECT * FROM recovery WHERE shop_id = m.shop_id AND id = m.recovery_id OFFSET 0) AS r
 CROSS JOIN LATERAL (SELECT * FROM person WHERE shop_id = m.shop_id AND id = m.person_id OFFSET 0) AS p
-WHERE m.fence = n.fence AND m.state = 'sending' AND r.state = 'open' AND p.may_be_written_to AND p.email IS NOT NULL
+WHERE m.fence = n.fence AND m.state = 'sending' AND r.state = 'open' AND p.may_be_written_to
+    AND CASE m.channel WHEN 'email' THEN p.email IS NOT NULL WHEN 'sms' THEN p.phone IS NOT NULL ELSE true END
     AND NOT EXISTS (SELECT FROM suppression s WHERE s.shop_id = m.shop_id AND s.channel IN ('any', m.channel)
         AND s.address_hmac IN (p.email_hmac, p.phone_hmac))
     AND NOT EXISTS (SELECT FROM consent k WHERE k.shop_id = m.shop_id AND k.person_id = m.person_id AND k.state = 'withdrawn'
-        AND k.purpose = 'email_mkt' AND m.channel = 'email' AND NOT EXISTS (
+        AND k.purpose = (:purposes::jsonb ->> m.channel) AND NOT EXISTS (
             SELECT FROM consent newer WHERE newer.shop_id = k.shop_id AND newer.person_id = k.person_id
                 AND newer.purpose = k.purpose AND newer.id > k.id));
 
@@ -180,9 +181,10 @@ WITH n AS MATERIALIZED (
     RETURNING m.shop_id, m.id, m.state, m.recovery_id, m.person_id, m.channel, m.rehearsal, n.suppress, m.reason
 ), suppressed AS (
     INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
-    SELECT DISTINCT ON (p.email_hmac) :shop_id, done.channel, p.email_hmac, 'refused by the mail server', 'delivery', :now
+    SELECT DISTINCT ON (done.channel, a.hmac) :shop_id, done.channel, a.hmac, 'refused by the provider', 'delivery', :now
     FROM done JOIN person p ON p.shop_id = :shop_id AND p.id = done.person_id
-    WHERE done.suppress AND NOT done.rehearsal AND p.email_hmac IS NOT NULL
+    CROSS JOIN LATERAL (SELECT CASE done.channel WHEN 'email' THEN p.email_hmac WHEN 'sms' THEN p.phone_hmac END AS hmac) AS a
+    WHERE done.suppress AND NOT done.rehearsal AND a.hmac IS NOT NULL
     ON CONFLICT DO NOTHING
 ), works_again AS (
     DELETE FROM channel_rest c WHERE c.shop_id = :shop_id AND c.until_real <= clock_timestamp()

@@ -15,8 +15,6 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-import channels
-from channels.base import Channel
 from daemon import mail
 from daemon import shops as connectors
 from daemon.book import Keeper
@@ -25,6 +23,7 @@ from daemon.embedded import folder, keys, servers
 from daemon.embedded.servers import Servers
 from daemon.errors import ConfigurationError
 from daemon.flow.shops import open_shops
+from daemon.opening import open_channels
 from daemon.schema import check_schema, lacks
 from daemon.settings import Settings
 from daemon.store import shops
@@ -124,7 +123,7 @@ def furnished(settings: Settings, pool: Pool, keeper: Keeper, pepper: bytes) -> 
         data_dir=data_dir(settings),
         keeper=keeper,
         process=f"{platform.node()[:40]}.{os.getpid()}.{secrets.token_hex(3)}",
-        channels=open_channels(settings),
+        channels=open_channels(settings, data_dir(settings)),
     )
 
 
@@ -168,32 +167,6 @@ async def close(context: Context) -> None:
         await channel.close()
     for shop in context.shops.values():
         await shop.close()
-
-
-def open_channels(settings: Settings) -> dict[str, Channel]:
-    """Those that are configured; a policy's step on another one waits, and `check` says so."""
-    found = channels.discover()
-    opened: dict[str, Channel] = {}
-    if settings.smtp_host:
-        from channels.email import Config, Email  # noqa: PLC0415
-
-        assert found["email"] is Email
-        opened["email"] = Email(
-            Config(
-                host=settings.smtp_host,
-                port=settings.smtp_port,
-                tls=settings.smtp_tls,
-                ca_file=settings.smtp_ca_file,
-                username=settings.smtp_username,
-                password=settings.smtp_password,
-                helo=settings.smtp_helo,
-                connections=settings.smtp_connections,
-                to_dot=settings.smtp_to_dot,
-                from_dot=settings.smtp_from_dot,
-                dsn=settings.smtp_dsn,
-            )
-        )
-    return opened
 
 
 def signing_keys(settings: Settings) -> Secrets:

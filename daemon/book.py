@@ -15,7 +15,7 @@ from daemon.errors import ConfigurationError
 from daemon.shops.base import Shop, ShopConfig
 from rules.law import PROFILES
 from rules.mistakes import from_validation
-from rules.needs import SPOKEN, needs
+from rules.needs import SPOKEN, needs, rests_on_opens
 from rules.policy import Policy
 from rules.reader import Reading, read_policy
 from rules.shops import ShopWords, shops_from
@@ -271,3 +271,15 @@ def _law(policy: Policy, tree: Node, name: str, shop: ShopWords) -> Iterator[Mis
             "are told that they may object (existing_customer_notice)"
         )
         yield Mistake(tree.find(("starts", "existing_customers_only")), text)
+    if "track_open" in PROFILES[legal or "de"].tracking_by_consent:
+        yield from _opens(policy, tree, legal or "de")
+
+
+def _opens(policy: Policy, tree: Node, legal: str) -> Iterator[Mistake]:
+    """Steps that have nothing to go by where a reader's opens may not be followed."""
+    for loc, instead in rests_on_opens(policy):
+        text = (
+            f'this needs the opens of single readers, which profile "{legal}" lets nobody follow without a consent of '
+            f"its own; hint: {instead}"
+        )
+        yield Mistake(tree.find(loc), text)

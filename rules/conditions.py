@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -31,23 +31,40 @@ class Answer:
     error: bool = False
 
 
+def reacted(step: str, reactions: Sequence[str], taken: Taken | None) -> Answer:
+    """Whether one of these reactions to an earlier step is certain."""
+    seen = sorted(_reactions(taken) & set(reactions))
+    return Answer(bool(seen), f"{step} was {seen[0] if seen else 'not ' + ' or '.join(reactions)}")
+
+
+Reader = Callable[[str, Sequence[str], Taken | None], Answer]
+"""Whether there was one of these reactions to the earlier step of this name, which became this message, if any."""
+
+
 def holds(
-    condition: Condition, cart: Cart, person: Person, taken: Sequence[Taken] = (), *, every: bool = True
+    condition: Condition,
+    cart: Cart,
+    person: Person,
+    taken: Sequence[Taken] = (),
+    *,
+    every: bool = True,
+    read: Reader = reacted,
 ) -> Answer:
     """Never raises. `every`: all entries must hold (`only_if`), else one is enough (`unless`)."""
     if condition.cel:
         return _by_cel(condition.cel, cart, person, taken)
-    answers = list(_entries(condition, cart, person, {one.step: one for one in taken}))
+    answers = list(_entries(condition, cart, person, {one.step: one for one in taken}, read))
     decisive = next((answer for answer in answers if answer.holds != every), None)
     if decisive is not None:
         return decisive
     return Answer(every, " and ".join(answer.because for answer in answers))
 
 
-def _entries(condition: Condition, cart: Cart, person: Person, taken: Mapping[str, Taken]) -> Iterator[Answer]:
+def _entries(
+    condition: Condition, cart: Cart, person: Person, taken: Mapping[str, Taken], read: Reader
+) -> Iterator[Answer]:
     for step, reactions in condition.steps.items():
-        seen = sorted(_reactions(taken.get(step)) & set(reactions))
-        yield Answer(bool(seen), f"{step} was {seen[0] if seen else 'not ' + ' or '.join(reactions)}")
+        yield read(step, reactions, taken.get(step))
     if condition.cart is not None:
         yield _all(_cart(condition.cart, cart), "the cart")
     if condition.person is not None:

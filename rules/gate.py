@@ -31,6 +31,9 @@ def passage(policy: Policy | None, planned: Planned, facts: Facts, now: datetime
         return Cancel(ground.about)
     if span := _due_later(policy, planned, facts, now):
         return Defer(span[0], "not_due", span[1])
+    if (unsure := questions.perhaps_opened(policy, step, facts, now)) is not None:
+        last = questions.not_after(policy, step, facts)
+        return Cancel("expired", "expired") if unsure.until >= last else Defer(unsure.until, unsure.about, last)
     hold = _hold(policy, planned, facts, now)
     return Go(ground) if hold is None else _defer(hold, planned)
 
@@ -55,7 +58,7 @@ def _unwanted(policy: Policy, planned: Planned, facts: Facts) -> Bar | None:
     """What has come about since it was decided: a mail opened at 22:00 stops the text that was put off to 9:00."""
     step = next(step for step in policy.ladder if step.name == planned.step)
     return (
-        questions.unless(step, facts)[0]
+        questions.unless(policy, step, facts)[0]
         or questions.only_if(step, facts)[0]
         or questions.enough_for_cart(policy, facts, step)
     )

@@ -26,9 +26,9 @@ REASONS = (
 )
 """What a Stop can say. A recovery can also end as merged, erased, rehearsal_over or
 not_live, which no policy decides."""
-WAITS = ("on_hold", "cart_closed", "in_flight", "active", "not_due", "hours", "cap", "watching")
+WAITS = ("on_hold", "cart_closed", "in_flight", "active", "not_due", "opens", "hours", "cap", "watching")
 """What a Wait can be for."""
-SKIPS = ("overtaken", "unless", "only_if", "no_address", "suppressed", "no_basis", "hours", "cap")
+SKIPS = ("overtaken", "unless", "only_if", "no_address", "suppressed", "no_basis", "opens", "hours", "cap")
 """Why a step can be left out: the `about` of a question that its step did not pass."""
 
 Found = TypeVar("Found", bound=Bar | Hold | Basis | None)
@@ -171,7 +171,7 @@ def _enough(case: Case, step: Step) -> Bar | None:
 
 
 def _unless(case: Case, step: Step) -> Bar | None:
-    bar, said = questions.unless(step, case.facts)
+    bar, said = questions.unless(case.policy, step, case.facts)
     return case.ask("is there a reason to leave it out?", bar, "unless", step, said)
 
 
@@ -181,8 +181,18 @@ def _only_if(case: Case, step: Step) -> Bar | None:
 
 
 def _not_now(case: Case, step: Step) -> Hold | None:
-    """Hours and caps: the step waits for them."""
+    """A click, hours and caps: the step waits for them."""
     policy, facts, now = case.policy, case.facts, case.now
-    return case.ask(
-        "is it a good hour?", questions.out_of_hours(policy, facts, step.send, now), "hours", step
-    ) or case.ask("do the caps leave room?", questions.over_cap(policy, facts, step.send, now), "cap", step)
+    return (
+        _perhaps_opened(case, step)
+        or case.ask("is it a good hour?", questions.out_of_hours(policy, facts, step.send, now), "hours", step)
+        or case.ask("do the caps leave room?", questions.over_cap(policy, facts, step.send, now), "cap", step)
+    )
+
+
+def _perhaps_opened(case: Case, step: Step) -> Hold | None:
+    """Asked only where the step wants something unopened."""
+    if not questions.asks_for_opens(step):
+        return None
+    found = questions.perhaps_opened(case.policy, step, case.facts, case.now)
+    return case.ask("is it certain that nobody opened what came before?", found, "opens", step)

@@ -14,6 +14,7 @@ IN_CEL = {
     r"cart\s*\.\s*stage\b": "checkout_stage",
     r"\.\s*price\b": "line_prices",
 }
+OPENED_IN_CEL = re.compile(r"steps\s*\.\s*[\w-]+\s*\.\s*opened\b")
 SPOKEN = {
     "groups": "customer groups",
     "categories": "categories of products",
@@ -33,6 +34,22 @@ def needs(policy: Policy) -> Iterator[tuple[str, Loc]]:
             yield from _of_condition(step.unless, ("steps", no, "unless"))
         if step.only_if is not None:
             yield from _of_condition(step.only_if, ("steps", no, "only_if"))
+
+
+def rests_on_opens(policy: Policy) -> Iterator[tuple[Loc, str]]:
+    """Conditions that only the opens of single readers could answer, each with its place and what could stand there
+    instead: where opens may not be followed, clicks have to be enough."""
+    for no, step in enumerate(policy.steps):
+        for word in ("unless", "only_if"):
+            condition: Condition | None = getattr(step, word)
+            if condition is None:
+                continue
+            if OPENED_IN_CEL.search(condition.cel) and ".clicked" not in condition.cel:
+                yield ("steps", no, word), "ask for `clicked` instead of `opened`, or for either of them"
+            for name, reactions in condition.steps.items():
+                if "opened" in reactions and "clicked" not in reactions:
+                    both = ", or `[opened, clicked]`, of which the click counts where there is no consent"
+                    yield ("steps", no, word, name), f"`{word}: {{{name}: [clicked]}}`{both}"
 
 
 def _of_condition(condition: Condition, loc: Loc) -> Iterator[tuple[str, Loc]]:

@@ -30,6 +30,7 @@ Reaction = Literal["opened", "clicked", "replied", "bounced"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Stops = Literal["purchase", "emptied", "unsubscribed", "complained", "replied", "bounced"]
 Stage = Literal["cart", "checkout", "payment", "frozen"]
+UnknownOpen = Literal["wait_click", "treat_unopened", "treat_opened"]
 ALWAYS_STOPS = ("purchase", "unsubscribed", "complained")
 TAKEN_NAMES = frozenset({"cart", "person", "steps", "cel", "any"})
 
@@ -202,6 +203,12 @@ class PolicyWords(Words):
     closes_after: Span = Field(
         timedelta(days=7),
         description="How long a recovery stays open for a purchase after its last step was due.",
+    )
+    on_unknown_open: UnknownOpen = Field(
+        "wait_click",
+        description="For `unless: {remind: [opened]}`, when machines at most opened `remind`: `wait_click` waits twice "
+        "as long again as lies between the two steps, and goes if there was neither a click nor a visit to the shop; "
+        "`treat_unopened` goes at once; `treat_opened` leaves the step out.",
     )
     steps: tuple[Step, ...] = Field(min_length=1, description="The ladder. Sorted by `after`.")
 

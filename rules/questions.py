@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from zoneinfo import ZoneInfo
 
-from rules import caps, hours, law
+from rules import caps, hours, law, opens
 from rules.conditions import holds
 from rules.facts import COUNTED, Basis, Facts
 from rules.policy import Policy, Step
@@ -173,12 +173,29 @@ def unreachable(facts: Facts, channel: str) -> Bar | None:
     return None
 
 
-def unless(step: Step, facts: Facts) -> tuple[Bar | None, str]:
+def unless(policy: Policy, step: Step, facts: Facts) -> tuple[Bar | None, str]:
     """What leaves the step out, if it has come about; and what was found."""
     if step.unless is None:
         return None, "fine"
-    answer = holds(step.unless, facts.cart, facts.person, facts.taken, every=False)
+    read = partial(opens.read, policy, facts)
+    answer = holds(step.unless, facts.cart, facts.person, facts.taken, every=False, read=read)
     return Bar("unless", answer.because) if answer.holds else None, answer.because
+
+
+def asks_for_opens(step: Step) -> bool:
+    return step.unless is not None and any("opened" in asked for asked in step.unless.steps.values())
+
+
+def perhaps_opened(policy: Policy, step: Step, facts: Facts, now: datetime) -> Hold | None:
+    """Nobody can say yet that what came before stayed unopened."""
+    if unknown := next(opens.unknown(policy, step, facts), None):
+        return Hold("opens", f"it is not known yet whether {unknown} arrived", now + LOOK_AGAIN)
+    if more := opens.patience(policy, step, facts):
+        until = due_at(policy, step, facts) + more
+        if now < until:
+            because = f"machines at most opened what came before, so a click is waited for {spoken(more)} longer"
+            return Hold("opens", because, until)
+    return None
 
 
 def only_if(step: Step, facts: Facts) -> tuple[Bar | None, str]:
@@ -201,7 +218,8 @@ def due_at(policy: Policy, step: Step, facts: Facts) -> datetime:
 
 
 def not_after(policy: Policy, step: Step, facts: Facts) -> datetime:
-    """When the next step takes its place; the last one has 24 h from the first lawful hour after it was due.
+    """When the next step takes its place; the last one has 24 h from the first lawful hour after it was due, or after
+    it has waited for a click.
 
     Not later than the law lets its channel follow a cart: then a step can be over before it is due.
     """
@@ -210,6 +228,7 @@ def not_after(policy: Policy, step: Step, facts: Facts) -> datetime:
     if follower is not None:
         last = max(due, due_at(policy, follower, facts))
     else:
+        due += opens.patience(policy, step, facts)
         where = hours.zone_of(facts.person.zone, facts.shop_zone)
         clocks = law.clocks(policy.profile, step.send, facts.person, facts.shop_zone)
         last = (hours.next_allowed(policy, due, where, clocks) or due) + timedelta(hours=24)

@@ -193,6 +193,38 @@ def test_secrets_come_from_the_environment_and_from_files(folder):
             id="categories in an expression",
         ),
         pytest.param(
+            SHOPS + "    legal: de\n",
+            "extends: default\nsteps: [{name: doubts, unless: {remind: [opened]}}]\n",
+            [
+                'main.yaml:2:41 steps[0].unless.remind: this needs the opens of single readers, which profile "de" '
+                "lets nobody follow without a consent of its own; hint: `unless: {remind: [clicked]}`, or "
+                "`[opened, clicked]`, of which the click counts where there is no consent"
+            ],
+            id="a step that opens alone decide, in Germany",
+        ),
+        pytest.param(
+            SHOPS + "    legal: de\n",
+            "extends: default\nsteps: [{name: doubts, only_if: 'steps.remind.opened'}]\n",
+            [
+                'main.yaml:2:33 steps[0].only_if: this needs the opens of single readers, which profile "de" lets '
+                "nobody follow without a consent of its own; hint: ask for `clicked` instead of `opened`, or for "
+                "either of them"
+            ],
+            id="opens alone in an expression, in Germany",
+        ),
+        pytest.param(
+            SHOPS + "    legal: de\n",
+            "extends: default\nsteps: [{name: doubts, unless: {remind: [opened, clicked]}}]\n",
+            [],
+            id="opens or clicks, in Germany",
+        ),
+        pytest.param(
+            SHOPS + "    legal: us\n",
+            "extends: default\nsteps: [{name: doubts, unless: {remind: [opened]}}]\n",
+            [],
+            id="opens alone, in the United States",
+        ),
+        pytest.param(
             SHOPS,
             "extends: default\nsteps: [{name: remind, template: remnd}]\n",
             ['main.yaml:2:34 steps[0].template: there is no template "remnd"; did you mean "remind"?'],

@@ -8,24 +8,26 @@ from aiohttp import web
 
 from daemon.context import Context
 from daemon.flow.desk import Desk
-from daemon.web import clock, health, hooks, links, unsubscribe
+from daemon.web import callbacks, clock, health, hooks, links, short, unsubscribe
 from daemon.web.edge import BODY, HTTPS, NOTHING, SAFE, guard
 from daemon.web.health import CONTEXT
 from daemon.web.state import STATE, State
 
 
 def public_app(context: Context) -> web.Application:
-    """/o /c /u and the hooks. Its start takes over journals of dead processes; its clean-up writes out what waits."""
+    """/o /c /s /u, the hooks. Its start takes over journals of dead processes; its clean-up writes out what waits."""
     app = web.Application(middlewares=[guard], client_max_size=BODY)
-    desk = Desk(context)
+    desk, inbox = Desk(context), hooks.keeper(context)
     app[STATE] = State(context, desk)
     app.add_routes(
         [
             web.get("/o/{token}.gif", links.open_pixel, name="pixel"),
             web.get("/c/{token}", links.click, name="click"),
+            web.get("/s/{token}", short.follow, name="short"),
             web.get("/u/{token}", unsubscribe.show, name="unsubscribe"),
             web.post("/u/{token}", unsubscribe.act, name="unsubscribe_act"),
-            *hooks.routes(context),
+            *hooks.routes(context, inbox),
+            *callbacks.routes(context, inbox),
         ]
     )
 

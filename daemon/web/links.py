@@ -62,13 +62,16 @@ async def click(request: web.Request) -> web.Response:
     """GET /c/{token}. To the stored target on the shop's own hosts, else to the shop: people always get somewhere."""
     state = request.app[STATE]
     token = state.token(request, "click")
-    if token is None:
-        return unknown(request, state)
+    return unknown(request, state) if token is None else await followed(request, state, token)
+
+
+async def followed(request: web.Request, state: State, token: Token, *, silent: bool = False) -> web.Response:
+    """To where a link leads. `silent`: nobody is told that somebody was here."""
     if token.rehearsal:
         link = await looked_up(state, token)
         target = destination(state.context, token.shop_id, link)
         return pages.answer(request, "rehearsal_link" if target else "rehearsal", "", link=target)
-    if request.method == "HEAD":
+    if silent or request.method == "HEAD":
         link = await looked_up(state, token)
     else:
         CLICKED.inc()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import tokens
-from daemon.tokens import LENGTH, PURPOSES, Secrets, Token
+from daemon.tokens import LENGTH, PURPOSES, Secrets, Short, Token
 
 OLD, NEW = b"o" * 64, b"n" * 64
 SECRETS = Secrets(1, {1: OLD})
@@ -81,3 +81,51 @@ def test_the_key_is_not_chosen_by_who_forges():
 
 def test_keys_are_not_shown():
     assert "ooo" not in repr(SECRETS)
+
+
+some_shorts = st.builds(
+    Short,
+    purpose=st.sampled_from(["click", "unsubscribe"]),
+    shop_id=st.integers(0, 2**31 - 1),
+    message_id=st.integers(0, 2**48 - 1),
+    rehearsal=st.booleans(),
+    silent=st.booleans(),
+)
+
+
+@given(some_shorts)
+def test_short_link_says_what_was_signed(short):
+    made = tokens.make_short(SECRETS, short)
+    assert made.isalnum()
+    assert len(made) <= tokens.LONGEST_SHORT
+    assert tokens.read_short(SECRETS, made) == short
+
+
+@pytest.mark.parametrize(("shop", "message", "most"), [(1, 100, 18), (1, 2_000_000, 19), (300, 2_000_000_000, 22)])
+def test_short_link_is_short(shop, message, most):
+    assert len(tokens.make_short(SECRETS, Short("click", shop, message))) <= most
+
+
+def test_changed_letter_of_a_short_link_is_not_believed():
+    made = tokens.make_short(SECRETS, Short("click", 3, 812))
+    for at in range(len(made)):
+        for letter in tokens.LETTERS:
+            changed = made[:at] + letter + made[at + 1 :]
+            assert tokens.read_short(SECRETS, changed) is None or changed == made
+
+
+@given(st.text(max_size=40) | st.text("AZaz09", min_size=10, max_size=32))
+def test_whatever_else_is_no_short_link(text):
+    assert tokens.read_short(SECRETS, text) is None
+
+
+def test_short_link_of_an_old_key_is_still_believed_and_one_of_a_lost_key_is_not():
+    made = tokens.make_short(SECRETS, Short("click", 3, 812))
+    assert tokens.read_short(Secrets(2, {1: OLD, 2: NEW}), made) is not None
+    assert tokens.read_short(Secrets(2, {2: NEW}), made) is None
+    assert tokens.read_short(Secrets(1, {1: NEW}), made) is None
+
+
+def test_long_link_is_no_short_one():
+    assert tokens.read_short(SECRETS, tokens.make(SECRETS, TOKEN)) is None
+    assert tokens.read(SECRETS, tokens.make_short(SECRETS, Short("click", 3, 812))) is None

@@ -185,8 +185,8 @@ def _conditions() -> Iterator[str]:
     yield "  `clicked`, `replied`, `bounced`; hits of machines do not count. A step that was left out has none."
     yield "* `unless: {remind: [opened, clicked]}` has three answers. Opened or clicked by a human: the step is left"
     yield "  out. Neither: it goes. Opened by machines at most, as Apple does with every mail: `on_unknown_open` says."
-    yield "  Where `remind` may not have arrived, the step waits. Where opens may not be followed, there is no pixel, and"
-    yield "  clicks decide."
+    yield "  Where `remind` may not have arrived, the step waits. Where opens may not be followed, there is no pixel,"
+    yield "  and clicks decide."
     yield "* `{cart: {…}}` and `{person: {…}}`: all of the words inside must hold."
     yield "* Of several entries `only_if` wants every one; `unless` is content with one."
     yield (

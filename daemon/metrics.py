@@ -13,6 +13,12 @@ hits = Counter("tillbell_hits", "Hits answered, by what was asked for.", ["kind"
 hits_classed = Counter("tillbell_hits_classed", "Hits by who was behind them.", ["kind", "class"], registry=REGISTRY)
 hits_lost = Counter("tillbell_hits_lost", "Hits that neither database nor journal could take.", registry=REGISTRY)
 post = Counter("tillbell_post", "Mails that came in, by what they were.", ["kind"], registry=REGISTRY)
+callbacks = Counter(
+    "tillbell_callbacks",
+    "Requests of channels' providers, by what we answered.",
+    ["channel", "status"],
+    registry=REGISTRY,
+)
 unknown_tokens = Counter("tillbell_unknown_tokens", "Links that nobody signed.", registry=REGISTRY)
 heads_late = Counter("tillbell_heads_late", "Connections cut: the head of a request did not arrive.", registry=REGISTRY)
 connections_refused = Counter(
@@ -32,6 +38,18 @@ journal_lines = Gauge("tillbell_journal_lines", "Hits on disk that the database 
 journal_refused = Counter("tillbell_journal_refused", "Journal lines that the database refused.", registry=REGISTRY)
 database_away = Gauge("tillbell_database_away", "1 while PostgreSQL is out of reach.", registry=REGISTRY)
 messages = Counter("tillbell_messages", "Messages by what became of them.", ["channel", "state"], registry=REGISTRY)
+audience_people = Gauge(
+    "tillbell_audience_people",
+    "People who are wanted in an ad audience, and those who are known to be in it.",
+    ["shop", "audience", "kind"],
+    registry=REGISTRY,
+)
+audience_calls = Counter(
+    "tillbell_audience_calls", "Calls to ad platforms by what became of them.", ["platform", "fate"], registry=REGISTRY
+)
+audience_left = Counter(
+    "tillbell_audience_left", "People no longer wanted in an ad audience, by why.", ["because"], registry=REGISTRY
+)
 books_violations = Gauge("tillbell_books_violations", "Rows that contradict each other.", ["kind"], registry=REGISTRY)
 reasons = Gauge(
     "tillbell_degraded", "Reasons why /readyz says degraded, by what they are about.", ["about"], registry=REGISTRY

@@ -11,7 +11,7 @@ import structlog
 from asyncpg import InterfaceError, PostgresError
 
 from daemon.context import Context
-from daemon.flow import decide, deliver, enrol, ingest, mailbox, post, prepare, stop, track
+from daemon.flow import callbacks, decide, deliver, enrol, ingest, mailbox, post, prepare, stop, track
 from daemon.logs import told
 from daemon.shops.base import ShopUnavailable
 from daemon.store import clock, work
@@ -48,6 +48,7 @@ FLOW = {
     "deliver": Work(deliver.due_messages, shared=True),  # 6 claim  7 send  8 record
     "react": Work(track.reactions),  # 9 what came back has its effect
     "mailbox": Work(mailbox.look, once=True),  # 9 what lies in the shop's mailbox is fetched
+    "callbacks": Work(callbacks.work_off),  # 9 what providers of channels tell has its effect
     "post": Work(post.work_off),  # 9 what came by mail has its effect, too
     "sweep": Work(stop.sweep, once=True),  # 10 close what is over, find what was lost
 }

@@ -28,6 +28,7 @@ DOING = {
     "enrol": "carts at rest",
     "react": "reactions",
     "mailbox": "the look at the mailbox",
+    "callbacks": "what providers tell",
     "post": "reports and replies",
     "decide": "decisions",
     "prepare": "mails to write",

@@ -14,7 +14,7 @@ from daemon.store.database import Connection, again
 
 log = structlog.get_logger()
 
-WORKS = ("poll", "sweep", "inbox", "enrol", "react", "mailbox", "post", "decide", "prepare", "deliver")
+WORKS = ("poll", "sweep", "inbox", "enrol", "react", "mailbox", "callbacks", "post", "decide", "prepare", "deliver")
 
 
 async def open_shops(context: Context) -> None:

@@ -77,6 +77,11 @@ async def mails_waiting(db: Connection | Pool, shop_id: int, limit: int) -> list
     return [Waiting(**row) for row in await sql.mails_waiting(db, shop_id=shop_id, most=limit)]
 
 
+async def told_waiting(db: Connection | Pool, shop_id: int, limit: int) -> list[Waiting]:
+    """What providers told and may have an effect now, the oldest first, at most `limit`."""
+    return [Waiting(**row) for row in await sql.told_waiting(db, shop_id=shop_id, most=limit)]
+
+
 async def are_about(db: Connection, shop_id: int, messages: Mapping[int, int]) -> None:
     """The message of each mail that waits for its relay's answer. The caller holds their rows."""
     rows = sorted(messages.items())

@@ -13,7 +13,7 @@ ON CONFLICT (shop_id, source, delivery_id) DO NOTHING;
 -- What was pushed and has had no effect yet, oldest first.
 SELECT id, source, delivery_id, body, received_at
 FROM inbox
-WHERE shop_id = :shop_id AND state = 'waiting' AND source <> 'mail'
+WHERE shop_id = :shop_id AND state = 'waiting' AND source <> 'mail' AND source NOT LIKE 'channel %'
 ORDER BY id
 LIMIT :most;
 
@@ -29,6 +29,15 @@ RETURNING inbox.id;
 SELECT id, source, delivery_id, body, received_at
 FROM inbox i
 WHERE shop_id = :shop_id AND state = 'waiting' AND source = 'mail' AND NOT EXISTS (
+    SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending')
+ORDER BY id
+LIMIT :most;
+
+-- name: told_waiting
+-- What the providers of channels told, oldest first; not about a message whose own answer has yet to arrive.
+SELECT id, source, delivery_id, body, received_at
+FROM inbox i
+WHERE shop_id = :shop_id AND state = 'waiting' AND source LIKE 'channel %' AND NOT EXISTS (
     SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending')
 ORDER BY id
 LIMIT :most;

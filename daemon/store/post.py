@@ -30,7 +30,13 @@ class Letter:
     channel: str
     rehearsal: bool
     email_hmac: bytes | None
+    phone_hmac: bytes | None
     same_address: bool
+
+    @property
+    def address_hmac(self) -> bytes | None:
+        """Of the address on its channel."""
+        return self.phone_hmac if self.channel == "sms" else self.email_hmac
 
 
 async def letters(db: Connection | Pool, shop_id: int, ids: Iterable[int]) -> dict[int, Letter]:

@@ -1,6 +1,6 @@
 -- name: letters
 -- The messages that mails speak of. Has the person had the same address ever since it was sent?
-SELECT m.id, m.person_id, m.recovery_id, m.state, m.channel, m.rehearsal, p.email_hmac,
+SELECT m.id, m.person_id, m.recovery_id, m.state, m.channel, m.rehearsal, p.email_hmac, p.phone_hmac,
     NOT EXISTS (SELECT FROM identity i WHERE i.shop_id = m.shop_id AND i.person_id = m.person_id AND i.kind = 'email'
         AND i.since > m.sending_at) AS same_address
 FROM message m JOIN person p ON p.shop_id = m.shop_id AND p.id = m.person_id

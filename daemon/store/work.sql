@@ -46,10 +46,14 @@ SELECT pg_advisory_xact_lock(hashtextextended('tillbell keep', :shop_id));
 SELECT s.shop_id, d.name FROM unnest(:shops::bigint[]) AS s (shop_id)
 CROSS JOIN LATERAL (
     SELECT w.name FROM work w
-    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'mailbox', 'sweep') AND w.due_at <= :now
+    WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'mailbox', 'sweep', 'audiences') AND w.due_at <= :now
         AND (w.holder IS NULL OR w.lease_until_real < clock_timestamp())
     UNION ALL SELECT 'inbox' WHERE EXISTS (
-        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source <> 'mail')
+        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source <> 'mail'
+            AND i.source NOT LIKE 'channel %')
+    UNION ALL SELECT 'callbacks' WHERE EXISTS (
+        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source LIKE 'channel %' AND NOT EXISTS (
+            SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending'))
     UNION ALL SELECT 'post' WHERE EXISTS (
         SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source = 'mail' AND NOT EXISTS (
             SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending'))
@@ -84,6 +88,7 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT min(r.wake_at) FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at > :now
     UNION ALL SELECT min(m.not_before) FROM message m
         WHERE m.shop_id = s.shop_id AND m.state IN ('planned', 'prepared', 'retry_wait') AND m.not_before > :now
+    UNION ALL SELECT min(b.until) FROM member b WHERE b.shop_id = s.shop_id AND b.ended_at IS NULL AND b.until > :now
 ) AS d;
 
 -- name: busy$

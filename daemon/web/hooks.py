@@ -59,25 +59,29 @@ class Answer(Exception):
         return answer
 
 
-def routes(context: Context) -> list[web.RouteDef]:
-    """For the public listener."""
+def keeper(context: Context) -> Batcher[inbox.Delivery, None]:
+    """Into the inbox, in groups: what arrived while the last group was being written is the next one."""
 
     async def write(rows: Sequence[inbox.Delivery]) -> Sequence[None]:
         async with asyncio.timeout(WRITE_PATIENCE):
             await inbox.keep(context.pool, rows)
         return [None] * len(rows)
 
-    batcher = Batcher("inbox", write, waiting=5_000, group=500)
+    return Batcher("inbox", write, waiting=5_000, group=500)
+
+
+def routes(context: Context, batcher: Batcher[inbox.Delivery, None]) -> list[web.RouteDef]:
+    """For the public listener."""
     bodies = Bodies(LARGEST, BODY_PATIENCE)
 
     async def shop_event(request: web.Request) -> web.Response:
         try:
             shop_id, shop = _addressed(context, request)
             delivery_id = _checked_head(request)
-            async with _body(bodies, request) as raw:
+            async with body_of(bodies, request) as raw:
                 _check_signature(shop.webhooks, request, raw)
                 kind = _checked_content(shop, raw)
-                await _keep(batcher, inbox.Delivery(shop_id, "push", delivery_id, raw))
+                await kept(batcher, inbox.Delivery(shop_id, "push", delivery_id, raw))
         except Answer as answer:
             return answer.response(close=answer.status == 401 or not request.content.at_eof())
         log.info("polled", shop=context.shop_called(shop_id), source="push", kind=kind)
@@ -105,8 +109,6 @@ def _checked_head(request: web.Request) -> str:
         raise Answer(400, "webhook-id is not usable", "1 to 200 printable ASCII characters without a full stop")
     if not TIMESTAMP.fullmatch(headers["webhook-timestamp"]):
         raise Answer(400, "webhook-timestamp is no time", "whole seconds since 1970 (UTC), the time of this attempt")
-    if (request.content_length or 0) > LARGEST:
-        raise Answer(413, *TOO_LARGE)
     if headers.get("Content-Encoding", "identity") != "identity":
         raise Answer(415, "the body is compressed", "send it as it was signed, without Content-Encoding")
     late = int(machine_now().timestamp()) - int(headers["webhook-timestamp"])
@@ -121,7 +123,10 @@ def _checked_head(request: web.Request) -> str:
 
 
 @asynccontextmanager
-async def _body(bodies: Bodies, request: web.Request) -> AsyncIterator[bytes]:
+async def body_of(bodies: Bodies, request: web.Request, largest: int = LARGEST) -> AsyncIterator[bytes]:
+    """Raises Answer for one that is too large, too slow, or too much beside the others."""
+    if (request.content_length or 0) > largest:
+        raise Answer(413, *TOO_LARGE)
     try:
         async with bodies.read(request.content) as raw:
             yield raw
@@ -162,7 +167,7 @@ def _checked_content(shop: Listens, raw: bytes) -> str:
         raise Answer(status, str(error), "the schema is docs/schema/event.schema.json") from None
 
 
-async def _keep(batcher: Batcher[inbox.Delivery, None], delivery: inbox.Delivery) -> None:
+async def kept(batcher: Batcher[inbox.Delivery, None], delivery: inbox.Delivery) -> None:
     """Returns when it is committed. Raises Answer 503 when that takes too long: sent again, it is still one row."""
     try:
         async with asyncio.timeout(KEEP_PATIENCE):

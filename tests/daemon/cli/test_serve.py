@@ -73,7 +73,8 @@ async def test_check_finds_what_is_missing_and_then_is_content(typed, settings, 
     missing = await typed("check", **settings)
     assert missing.code == 1
     assert [line for line in missing.out.splitlines() if not line.startswith("note: ")] == [
-        "preset default:15:26 steps[0].send: nothing can leave on email in the shop \"main\": TILLBELL_SMTP_HOST is not set",
+        'preset default:15:26 steps[0].send: nothing can leave on email in the shop "main": '
+        "TILLBELL_SMTP_HOST is not set",
         "TILLBELL_PUBLIC_BASE_URL is not set: links in mails would lead to this machine only",
     ]
     complete = {**settings, "smtp_host": "127.0.0.1", "smtp_tls": "none", "smtp_port": str(unused_tcp_port)}

@@ -67,7 +67,7 @@ class Door:
 @asynccontextmanager
 async def open_door(context: Context):
     app = web.Application()
-    app.add_routes(hooks.routes(context))
+    app.add_routes(hooks.routes(context, hooks.keeper(context)))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -1,0 +1,25 @@
+-- name: provided!
+-- What the provider calls it, where we do not know that yet.
+UPDATE message SET provider_id = :provider_id WHERE shop_id = :shop_id AND id = :id AND provider_id IS NULL;
+
+-- name: last_to
+-- The newest message to each of these people on a channel: what somebody who writes back is most likely to answer.
+SELECT p.person_id, (
+    SELECT m.id FROM message m WHERE m.shop_id = :shop_id AND m.person_id = p.person_id AND m.channel = :channel
+        AND m.state IN ('sending', 'accepted', 'delivered', 'bounced', 'complained', 'unknown', 'unknown_final')
+    ORDER BY m.sending_at DESC LIMIT 1) AS message_id
+FROM unnest(:people::bigint[]) AS p (person_id);
+
+-- name: withdraw!
+-- The newest word on this purpose becomes a withdrawal, where there is a word and it is not one already.
+INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence)
+SELECT :shop_id, p.person_id, :purpose, 'withdrawn', :at, :at, :source, :evidence
+FROM unnest(:people::bigint[]) AS p (person_id)
+CROSS JOIN LATERAL (SELECT k.state FROM consent k WHERE k.shop_id = :shop_id AND k.person_id = p.person_id
+    AND k.purpose = :purpose ORDER BY k.id DESC LIMIT 1) AS newest
+WHERE newest.state <> 'withdrawn'
+ORDER BY p.person_id;
+
+-- name: lift
+-- Takes back what a STOP did, and nothing else: an opt-out by another way stays.
+DELETE FROM suppression WHERE shop_id = :shop_id AND address_hmac = :address_hmac AND source = :source RETURNING channel;

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from pydantic import SecretStr, ValidationError
+
 from channels.base import Channel
+from daemon.embedded import keys
+from daemon.errors import ConfigurationError
 from daemon.settings import Settings
 
 
@@ -37,7 +41,44 @@ def _email(settings: Settings, _: Path) -> Channel | None:
     )
 
 
+def push_key(settings: Settings, data_dir: Path) -> str:
+    """The private key of web pushes: of the settings, or, where the database is the embedded one, of the data folder.
+    Empty: there is none. Several machines would each make their own."""
+    if settings.push_private_key.get_secret_value() or settings.database_url.get_secret_value():
+        return settings.push_private_key.get_secret_value()
+    from channels.webpush_bytes import made_from  # noqa: PLC0415  as above
+
+    return made_from(bytes.fromhex(keys.key(data_dir, "push")))
+
+
+def push_contact(settings: Settings) -> str:
+    """Where push services reach whoever sends; empty where that is not known."""
+    base = settings.public_base_url
+    return settings.push_contact or (base if base.startswith("https://") else "")
+
+
+def _webpush(settings: Settings, data_dir: Path) -> Channel | None:
+    contact = push_contact(settings)
+    private = push_key(settings, data_dir) if contact else ""
+    if not private:
+        return None
+    from channels.webpush import Config, WebPush  # noqa: PLC0415  as above
+
+    try:
+        return WebPush(Config(private_key=SecretStr(private), contact=contact, hosts=settings.push_hosts))
+    except ValidationError:
+        raise ConfigurationError(
+            "TILLBELL_PUSH_PRIVATE_KEY: it is not such a key; hint: `tillbell push-keys` makes one"
+        ) from None
+
+
+def _audience(_: Settings, __: Path) -> Channel | None:
+    from channels.audience import Audience  # noqa: PLC0415
+
+    return Audience()
+
+
 Opener = Callable[[Settings, Path], Channel | None]
 """The settings and the data folder, for keys that are made once and kept; None where the channel is not configured."""
 
-OPENERS: Mapping[str, Opener] = {"email": _email}
+OPENERS: Mapping[str, Opener] = {"audience": _audience, "email": _email, "webpush": _webpush}

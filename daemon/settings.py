@@ -111,6 +111,23 @@ class Settings(BaseSettings):
         description="Host and port where reports and replies are taken from a mail server (LMTP or SMTP, without a "
         "log-in: for this machine or a closed network), such as 127.0.0.1:2424. Empty: nowhere.",
     )
+    push_private_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key that signs web pushes, from `tillbell push-keys`; browsers subscribe to it, so with another "
+        "one they have to subscribe anew. Empty: with the embedded PostgreSQL made once and kept in the data folder, "
+        "else there are no pushes.",
+    )
+    push_contact: str = Field(
+        "",
+        description="Where the makers of browsers reach you about your web pushes: mailto:you@shop.example, or an "
+        "https address. Empty: TILLBELL_PUBLIC_BASE_URL.",
+    )
+    push_hosts: tuple[str, ...] = Field(
+        (),
+        description="Further push services, separated by commas, beside those of Chrome, Firefox, Edge and Safari: "
+        "push.example, *.push.example, or a whole origin such as https://push.example:8443, which may lie in your own "
+        "network.",
+    )
     least_disk: int = Field(
         512,
         ge=0,
@@ -142,6 +159,9 @@ class Settings(BaseSettings):
     keep_hits: timedelta = Field(timedelta(days=30), description="How long raw hits are kept.")
     keep_content: timedelta = Field(timedelta(days=90), description="How long the text of a sent message is kept.")
 
+    keep_browsers: timedelta = Field(
+        timedelta(days=400), description="How long a browser that takes web pushes is kept after it was last seen."
+    )
     keep_events: timedelta = Field(
         timedelta(days=30),
         ge=timedelta(days=7),
@@ -151,7 +171,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("poll_every", "smtp_to_dot", "smtp_from_dot", "alarm_after", "drain"),
-        *("keep_hits", "keep_content", "keep_events"),
+        *("keep_hits", "keep_content", "keep_events", "keep_browsers"),
         mode="before",
     )
     @classmethod
@@ -163,7 +183,7 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is no span of time; write it with its unit, such as 90s, 5m or 3d")
         return timedelta(seconds=seconds)
 
-    @field_validator("trusted_proxies", "dkim_selectors", mode="before")
+    @field_validator("trusted_proxies", "dkim_selectors", "push_hosts", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -197,6 +217,22 @@ class Settings(BaseSettings):
         port = value.rpartition(":")[2] if ":" in value else ""
         if not ((port.isdigit() and int(port) <= 65535) or (not value and info.field_name == "lmtp_listen")):
             raise ValueError(f"{value!r} is not host:port, such as 127.0.0.1:8080")
+        return value
+
+    @field_validator("push_hosts")
+    @classmethod
+    def _push_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value:
+            from channels.outbound import allowed  # noqa: PLC0415  slow to import, and few name any
+
+            allowed(value)
+        return value
+
+    @field_validator("push_contact")
+    @classmethod
+    def _contact(cls, value: str) -> str:
+        if value and not value.startswith(("mailto:", "https://")):
+            raise ValueError(f"{value!r} must begin with mailto: or https://")
         return value
 
     @field_validator("public_base_url")

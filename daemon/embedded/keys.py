@@ -10,8 +10,8 @@ from daemon.embedded.folder import explained, make_data_folder, sync_folder
 def key(data_dir: Path, name: str) -> str:
     """The key of this name, 64 hexadecimal digits, made and synced to disk at the first call.
 
-    Two callers at once get the same one. Names in use: secret (signs links), pepper (hashes addresses: whoever loses it
-    has forgotten every opt-out), postgres and valkey (passwords of the embedded servers).
+    Two callers at once get the same one. Names in use: secret (signs links), push (signs web pushes), pepper (hashes
+    addresses: whoever loses it has forgotten every opt-out), postgres and valkey (passwords of the embedded servers).
     """
     folder = make_data_folder(data_dir)
     path = folder / "keys" / name

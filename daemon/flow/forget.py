@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from daemon.context import Context
-from daemon.store import clock, inbox, retention
+from daemon.store import clock, inbox, retention, subscriptions
 
 log = structlog.get_logger()
 
@@ -28,9 +28,17 @@ async def what_is_old(context: Context, shop_id: int, state: dict[str, Any], now
     pushed = await inbox.forget_pushed(
         context.pool, shop_id, int(state.get("pushed", 0)), now - context.settings.keep_events, MOST
     )
-    if hits.forgotten or letters.forgotten or mails or pushed.forgotten:
+    browsers = await subscriptions.forget_unseen(context.pool, shop_id, now - context.settings.keep_browsers, MOST)
+    if hits.forgotten or letters.forgotten or mails or pushed.forgotten or browsers:
         texts = letters.forgotten + mails + pushed.forgotten
-        log.info("stopped", shop=context.shop_name(shop_id), hits=hits.forgotten, texts=texts, kept="no more")
+        log.info(
+            "stopped",
+            shop=context.shop_called(shop_id),
+            hits=hits.forgotten,
+            texts=texts,
+            browsers=browsers,
+            kept="no more",
+        )
     return {
         **state,
         **({"hits": hits.reached.isoformat()} if hits.reached else {}),

@@ -120,6 +120,7 @@ async def erase(
     who = {"shop_id": shop_id, "people": sorted(people)}
     await sql.erase_person(db, now=now, **who)
     await sql.erase_identities(db, **who)
+    await sql.erase_subscriptions(db, **who)
     await sql.erase_consents(db, **who)
     await sql.erase_reasons(db, shop_id=shop_id, hmacs=sorted(hmacs))
     await sql.erase_pauses(db, shop_id=shop_id, words=sorted(words))

@@ -26,6 +26,7 @@ WITH us AS MATERIALIZED (
 SELECT 'person' AS noun, p.id AS place, to_jsonb(p) AS held FROM person p JOIN us ON p.id = us.id WHERE p.shop_id = :shop_id
 UNION ALL SELECT 'identity', 0, to_jsonb(i) FROM identity i JOIN us ON i.person_id = us.id WHERE i.shop_id = :shop_id
 UNION ALL SELECT 'consent', k.id, to_jsonb(k) FROM consent k JOIN us ON k.person_id = us.id WHERE k.shop_id = :shop_id
+UNION ALL SELECT 'subscription', b.id, to_jsonb(b) FROM subscription b JOIN us ON b.person_id = us.id WHERE b.shop_id = :shop_id
 UNION ALL SELECT 'suppression', 0, to_jsonb(s) FROM suppression s JOIN us ON s.address_hmac IN (us.email_hmac, us.phone_hmac)
     WHERE s.shop_id = :shop_id
 UNION ALL SELECT 'cart', c.id, to_jsonb(c) FROM cart c JOIN us ON c.person_id = us.id WHERE c.shop_id = :shop_id
@@ -63,6 +64,9 @@ WHERE shop_id = :shop_id AND id = ANY(:people::bigint[]);
 
 -- name: erase_identities!
 DELETE FROM identity WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);
+
+-- name: erase_subscriptions!
+DELETE FROM subscription WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);
 
 -- name: bury!
 -- Tombstones: keyed hashes in the place of what a poll of the shop would find them by.

@@ -15,6 +15,15 @@ from rules.facts import Bought, Cart, Consent, Counted, Facts, Line, Person, Tak
 sql = load("facts")
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Browser:
+    """Where it is reached, and its keys, base64url."""
+
+    endpoint: str
+    p256dh: str
+    auth: str
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A recovery as the flow needs it, with the facts as the rules see them."""
@@ -35,6 +44,8 @@ class Case:
     total_is_estimate: bool
     recovery_url: str
     may_be_written_to: bool
+    browser: Browser | None = None
+    """Which of theirs takes a push: the one seen last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +84,7 @@ def _case(row: Any, shop: ShopFacts) -> Case:
         total_is_estimate=row["total_is_estimate"],
         recovery_url=row["recovery_url"],
         may_be_written_to=row["may_be_written_to"],
+        browser=Browser(*row["browser"]) if row["browser"] else None,
     )
 
 
@@ -122,6 +134,8 @@ def lines_of(lines: Sequence[dict[str, Any]]) -> tuple[Line, ...]:
 
 def _person(row: Any) -> Person:
     addresses = {kind: row[kind] for kind in ("email", "phone") if row[kind]}
+    if row["browser"]:
+        addresses["push"] = row["browser"][0]
     seen = [at for at in (row["active_at"], row["still_since"]) if at is not None]
     return Person(
         addresses=addresses if row["may_be_written_to"] else {},

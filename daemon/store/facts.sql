@@ -26,6 +26,10 @@ SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.p
         SELECT s.channel FROM suppression s
         WHERE s.shop_id = r.shop_id AND s.channel IN ('any', 'email', 'sms', 'webpush')
             AND s.address_hmac IN (p.email_hmac, p.phone_hmac)) AS suppressed,
+    (SELECT ROW(b.endpoint, b.p256dh, b.auth) FROM subscription b
+        WHERE b.shop_id = r.shop_id AND b.person_id = r.person_id AND NOT EXISTS (SELECT FROM suppression s
+            WHERE s.shop_id = b.shop_id AND s.channel IN ('any', 'webpush') AND s.address_hmac = b.endpoint_hmac)
+        ORDER BY b.seen_at DESC, b.id DESC LIMIT 1) AS browser,
     (SELECT ROW(o.ref, o.placed_at) FROM shop_order o
         WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'purchase' AND o.placed_at < c.first_seen_at
         ORDER BY o.placed_at DESC LIMIT 1) AS last_bought,

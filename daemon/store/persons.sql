@@ -116,6 +116,8 @@ WITH moved_identities AS (
     UPDATE message SET person_id = :older FROM moved_recoveries
     WHERE message.shop_id = :shop_id AND message.recovery_id = moved_recoveries.id
     RETURNING message.id
+), moved_browsers AS (
+    UPDATE subscription SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
 ), moved_consents AS (
     UPDATE consent SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
 ), moved_events AS (

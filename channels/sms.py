@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import ClassVar, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -28,12 +27,14 @@ from channels.base import (
     Unclear,
     Withheld,
 )
-from channels.twilio_api import Answer, Api, NotLeft, Unanswered
+from channels.http import Answer, NotLeft, Unanswered
+from channels.twilio_api import Api, code_of
 from channels.twilio_events import SID, WHATSAPP, told
 
 LEAST, MOST = 1, 36_000
 """Seconds that Twilio takes as ValidityPeriod; without it a queued text may still arrive ten hours later."""
 LONGEST_BODY = 1600
+OURS = re.compile(r"https?://\S+?/s/([0-9A-Za-z]{14,32})(?!\S)")
 SERVICE = re.compile(r"MG[0-9a-f]{32}")
 SENDER = re.compile(r"(whatsapp:)?\+[1-9][0-9]{4,14}|[0-9]{3,8}|MG[0-9a-f]{32}|(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
 """A number, a short code, a Messaging Service, or a name of at most eleven letters, which takes no answers."""
@@ -188,21 +189,22 @@ class Sms(Channel):
     def _judged(self, answer: Answer, to: str) -> Receipt:
         """What an answer means. Its own words are not repeated: they name the number."""
         self.unreached = 0
-        code = f"{answer.code or answer.status}"
+        number = code_of(answer)
+        code = f"{number or answer.status}"
         if 200 <= answer.status < 300:
             return self._receipt(answer, to)
-        if answer.status == 429 or answer.code in BUSY:
+        if answer.status == 429 or number in BUSY:
             after = answer.after or timedelta(seconds=1)
             self.quiet_until = asyncio.get_running_loop().time() + after.total_seconds()
             raise Retry(f"Twilio is busy ({code})", code=code, after=answer.after)
-        if answer.status in (401, 403) or answer.code in OURS:
+        if answer.status in (401, 403) or number in OURS:
             raise Misconfigured(f"Twilio turns us away ({code}): see the account, its sender and its token", code=code)
-        if answer.status == 404 and answer.code:
+        if answer.status == 404 and number:
             raise Misconfigured(f"Twilio does not know the account ({code})", code=code)
-        if answer.code in REFUSED and answer.status < 500:
-            because, dead = REFUSED[answer.code]
+        if number in REFUSED and answer.status < 500:
+            because, dead = REFUSED[number]
             raise Refused(f"{because} ({code})", code=code, suppress=dead)
-        if 400 <= answer.status < 500 and answer.code:
+        if 400 <= answer.status < 500 and number:
             raise Retry(f"Twilio refused it ({code})", code=code)
         raise Unclear(f"Twilio answered {answer.status}, so it may have been taken", code=code)
 
@@ -269,7 +271,6 @@ def _content(text: Text, *, whatsapp: bool) -> Mapping[str, str]:
 
 
 def _needle(text: Text) -> str:
-    """What no other text has: the last part of our own link."""
-    words = " ".join([text.body, *text.values.values()]).split()
-    links = [urlsplit(word).path.rpartition("/")[2] for word in words if word.startswith(("https://", "http://"))]
-    return next((link for link in links if len(link) >= 12), "")
+    """What no other text has: the end of our own link."""
+    found = OURS.search(" ".join([text.body, *text.values.values()]))
+    return found[1] if found else ""

@@ -15,9 +15,12 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from daemon.mail.errors import Finding, TemplateError, named
 from daemon.mail.formats import locale_of
+from rules.texts import PLACES as TEXT_PLACES
 
 PLACES = frozenset(("shop", "name", "count", "more", "total", "cart_date", "reason_date", "first_line"))
 """What may stand in braces inside a word."""
+TEXTS = "texts"
+"""The section with what text messages say: it has places of its own."""
 COUNTS = frozenset(("count", "more"))
 CATEGORIES = frozenset(("zero", "one", "two", "few", "many", "other"))
 FILE = re.compile(r"words\.([A-Za-z0-9-]{2,35})\.yaml")
@@ -89,7 +92,8 @@ def sections(file: Path, locale: Locale, findings: list[Finding]) -> dict[str, d
             continue
         for name, value, at in entries(words):
             try:
-                found.setdefault(section, {})[name] = word(value, locale)
+                places = TEXT_PLACES if section == TEXTS else PLACES
+                found.setdefault(section, {})[name] = word(value, locale, places)
             except ValueError as error:
                 findings.append(Finding(named(file), at, f"{section}.{name}: {error}"))
     return found
@@ -118,10 +122,10 @@ def entries(known: CommentedMap) -> Iterator[tuple[str, object, int]]:
         yield str(key), value, known.lc.key(key)[0] + 1
 
 
-def word(value: object, locale: Locale) -> Word:
+def word(value: object, locale: Locale, places: frozenset[str] = PLACES) -> Word:
     """A sentence, or a mapping of plural categories with the number that decides (`by`, else count)."""
     if isinstance(value, str):
-        return Word({"other": parts(value)})
+        return Word({"other": parts(value, places)})
     if not isinstance(value, CommentedMap):
         raise ValueError("must be a text; put it in quotes")
     forms = {str(key): text for key, text in value.items() if key != "by"}
@@ -133,15 +137,15 @@ def word(value: object, locale: Locale) -> Word:
         raise ValueError(f"{min(unknown)} is no plural form; write {', '.join(sorted(needed))}")
     if "other" not in forms or not all(isinstance(text, str) for text in forms.values()):
         raise ValueError("needs a text for each plural form, at least for `other`")
-    return Word({form: parts(text) for form, text in forms.items()}, by)
+    return Word({form: parts(text, places) for form, text in forms.items()}, by)
 
 
-def parts(text: str) -> Parts:
+def parts(text: str, places: frozenset[str] = PLACES) -> Parts:
     """Only plain places: `{shop}`. Attributes, indexes and format codes are refused."""
     split: list[tuple[str, str]] = []
     for before, place, spec, conversion in string.Formatter().parse(" ".join(text.split())):
-        if place is not None and (place not in PLACES or spec or conversion):
-            raise ValueError(f"{{{place}}} means nothing here; there are {', '.join(sorted(PLACES))}")
+        if place is not None and (place not in places or spec or conversion):
+            raise ValueError(f"{{{place}}} means nothing here; there are {', '.join(sorted(places))}")
         split.append((before, place or ""))
     return tuple(split)
 

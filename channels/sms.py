@@ -34,7 +34,7 @@ from channels.twilio_events import SID, WHATSAPP, told
 LEAST, MOST = 1, 36_000
 """Seconds that Twilio takes as ValidityPeriod; without it a queued text may still arrive ten hours later."""
 LONGEST_BODY = 1600
-OURS = re.compile(r"https?://\S+?/s/([0-9A-Za-z]{14,32})(?!\S)")
+SHORT_LINK = re.compile(r"https?://\S+?/s/([0-9A-Za-z]{14,32})(?!\S)")
 SERVICE = re.compile(r"MG[0-9a-f]{32}")
 SENDER = re.compile(r"(whatsapp:)?\+[1-9][0-9]{4,14}|[0-9]{3,8}|MG[0-9a-f]{32}|(?=.*[A-Za-z])[A-Za-z0-9 +_&-]{1,11}")
 """A number, a short code, a Messaging Service, or a name of at most eleven letters, which takes no answers."""
@@ -272,5 +272,5 @@ def _content(text: Text, *, whatsapp: bool) -> Mapping[str, str]:
 
 def _needle(text: Text) -> str:
     """What no other text has: the end of our own link."""
-    found = OURS.search(" ".join([text.body, *text.values.values()]))
+    found = SHORT_LINK.search(" ".join([text.body, *text.values.values()]))
     return found[1] if found else ""

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 from daemon.clock import monotonic
 from daemon.context import Context
 from daemon.errors import ConfigurationError
+from daemon.flow.shops import ENDINGS
 from daemon.logs import told
 from daemon.store import clock, work
 from daemon.worker import FLOW, Runner
@@ -101,10 +102,11 @@ class Bell:
         if rung and not self.stepped and monotonic() < self.looked_at + TICK:
             return
         self.looked_at = monotonic()
-        shops = sorted(context.shop_ids.values())
-        if shops:
+        shops, former = sorted(context.shop_ids.values()), set(context.former.values())
+        if shops or former:
             now = await clock.shop_now(context.pool)
-            due = await work.due(context.pool, shops, now)
+            found = await work.due(context.pool, [*shops, *former], now)
+            due = [key for key in found if key[1] not in former or key[0] in ENDINGS]
             for key in due:
                 if key not in rung:
                     await self.ring(*key, near=self._unheard(key))

@@ -41,6 +41,8 @@ class Context:
     process: str
     """Name of this process in leases and heartbeats; never reused."""
     shop_ids: dict[str, int] = field(default_factory=dict)
+    former: dict[str, int] = field(default_factory=dict)
+    """Shops that were taken out of shops.yaml: what has begun there is brought to its end, and nothing new begins."""
     shops: dict[str, Shop] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
@@ -97,7 +99,12 @@ class Context:
 
     def shop_called(self, shop_id: int) -> str:
         """What to call it in a log line, also when it is no longer there."""
-        return next((name for name, number in self.shop_ids.items() if number == shop_id), f"number {shop_id}")
+        names = {number: name for name, number in (self.former | self.shop_ids).items()}
+        return names.get(shop_id, f"number {shop_id}")
+
+    def knows(self, shop_id: int) -> bool:
+        """Whether what comes back of this shop's messages has its effect: also when it is no longer in shops.yaml."""
+        return shop_id in self.shop_ids.values() or shop_id in self.former.values()
 
 
 def address_hmac(pepper: bytes, kind: str, address: str) -> bytes:

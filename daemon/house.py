@@ -97,6 +97,7 @@ async def window(settings: Settings, database_url: str) -> AsyncIterator[tuple[C
         if not behind:
             rows = await shops.every(pool)
             context.shop_ids = {row.name: row.shop_id for row in rows if row.name in keeper.book.shops}
+            context.former = {row.name: row.shop_id for row in rows if row.name not in keeper.book.shops}
         classes = connectors.discover()
         try:
             for name, words in keeper.book.shops.items():

@@ -12,6 +12,7 @@ from asyncpg import InterfaceError, PostgresError
 
 from daemon.context import Context
 from daemon.flow import callbacks, decide, deliver, enrol, ingest, mailbox, post, prepare, stop, track
+from daemon.flow.shops import ENDINGS
 from daemon.logs import told
 from daemon.shops.base import ShopUnavailable
 from daemon.store import clock, work
@@ -100,11 +101,13 @@ class Runner:
     async def _contained(self, name: str, shop_id: int) -> None:
         """One work's error never touches another's: it rests for a while and is tried again."""
         context = self.context
-        if shop_id not in context.shop_ids.values():
+        if not self._ours(name, shop_id):
             return
         try:
             await self._drain(name, shop_id)
         except Exception as error:
+            if not self._ours(name, shop_id):
+                return  # its shop was taken out of shops.yaml in the middle of it
             context.trouble(error)
             known = is_transient(error) or isinstance(error, ShopUnavailable)
             log.log(30 if known else 40, name, shop=shop_id, problem=told(error), exc_info=not known)
@@ -117,6 +120,12 @@ class Runner:
             except Exception as second:
                 log.warning(name, shop=shop_id, problem=told(second))
                 await asyncio.sleep(SOON)  # the database itself is away: the tick asks again
+
+    def _ours(self, name: str, shop_id: int) -> bool:
+        """Of a shop that was taken out of shops.yaml only what brings things to an end is done."""
+        context = self.context
+        there = shop_id in context.shop_ids.values() and context.shop_called(shop_id) in context.keeper.book.shops
+        return there or (name in ENDINGS and context.knows(shop_id))
 
     async def _drain(self, name: str, shop_id: int) -> None:
         context, one = self.context, FLOW[name]

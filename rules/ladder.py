@@ -24,8 +24,8 @@ REASONS = (
     "not_allowed",
     "rule_removed",
 )
-"""What a Stop can say. A recovery can also end as merged, erased, rehearsal_over or
-not_live, which no policy decides."""
+"""What a Stop can say. A recovery can also end as merged, erased, rehearsal_over, not_live or
+shop_closed, which no policy decides."""
 WAITS = ("on_hold", "cart_closed", "in_flight", "active", "not_due", "opens", "hours", "cap", "watching")
 """What a Wait can be for."""
 SKIPS = ("overtaken", "unless", "only_if", "no_address", "suppressed", "no_basis", "opens", "hours", "cap")

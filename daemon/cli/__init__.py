@@ -40,6 +40,7 @@ COMMANDS = {
     "suppress:app": "Addresses that are not written to. They are kept as keyed hashes.",
     "replies:app": "Answers of customers that nobody has read yet. None is ever deleted unread.",
     "message:app": "Say what became of a message whose fate is unknown.",
+    "shop:app": "What a shop left behind that is no longer in shops.yaml.",
     "person:app": "What is held about somebody: show it, hand it out, erase it.",
     "rules:app": "Check, show and try the rule files.",
 }

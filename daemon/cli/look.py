@@ -14,7 +14,7 @@ from daemon.cli.desk import AsJson, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.cli.tale import tell
 from daemon.flow.reputation import CHANNEL, warning
-from daemon.store import allowances, brake, inbox, instance, messages, reputation, shops, story, work
+from daemon.store import allowances, brake, inbox, instance, messages, reputation, shops, story, survey, work
 from daemon.store.story import Story
 
 Noun = Annotated[
@@ -87,6 +87,7 @@ async def status(*, as_json: AsJson = False) -> int:
         rests = {name: await messages.resting(at.pool, number) for name, number in at.ids.items()}
         works = {name: await work.status(at.pool, number) for name, number in at.ids.items()}
         held = {name: await allowances.held(at.pool, number) for name, number in at.ids.items()}
+        left = await survey.left_behind(at.pool)
         waiting = {name: await inbox.count_unread(at.pool, number) for name, number in at.ids.items()}
         warned = {
             name: warning(await reputation.lately(at.pool, number, CHANNEL, at.now)) for name, number in at.ids.items()
@@ -100,6 +101,7 @@ async def status(*, as_json: AsJson = False) -> int:
     problems += [f"shop {name}: {text}" for name, text in warned.items() if text]
     problems += [f"process {beat.process}: {beat.held}" for beat in beats if beat.held]
     problems += [f"shop {one.shop}: {one.reason}" for one in stills if one.lifted_at is None]
+    problems += [f"{one}; {one.hint}" for one in left]
     if as_json:
         print_json(
             {

@@ -39,6 +39,7 @@ ENDS = {
     "purchase": "bought",
     "rule_removed": "its rule was removed",
     "rehearsal_over": "the rehearsal is over",
+    "shop_closed": "its shop was closed",
     "not_live": "the shop went back to rehearsal",
     "not_allowed": "not to be written to",
 }

@@ -9,7 +9,8 @@ from daemon import metrics
 from daemon.context import Context
 from daemon.doctor.post import post
 from daemon.doctor.reason import Question, Reason
-from daemon.store import brake, clock, messages, pulse
+from daemon.flow.shops import ENDINGS
+from daemon.store import brake, clock, messages, pulse, survey
 from daemon.store.pulse import Behind, Heard, Problem, Waiting
 from rules.values import spoken
 
@@ -85,7 +86,8 @@ async def bell(context: Context, now: datetime) -> list[Reason]:
     """Is what is due done at once? Not asked where shop time is stepped: it jumps."""
     if context.settings.clock == "stepped":
         return []
-    rows = await pulse.behind(context.pool, _shops(context), list(context.channels), now)
+    found = await pulse.behind(context.pool, [*_names(context)], list(context.channels), now)
+    rows = [one for one in found if one.name in ENDINGS or one.shop_id in context.shop_ids.values()]
     metrics.behind.clear()
     for one in rows:
         metrics.behind.labels(one.name).set(one.late.total_seconds())
@@ -132,7 +134,7 @@ def of_silence(quiet: set[int], waiting: Sequence[Waiting], names: Mapping[int, 
 
 async def leases(context: Context, _: datetime) -> list[Reason]:
     """Has the sweep called unknown what a killed worker left?"""
-    overdue = await pulse.leases_overdue(context.pool, _shops(context))
+    overdue = await pulse.leases_overdue(context.pool, [*_names(context)])
     metrics.leases_overdue.set(sum(overdue.values()))
     return [
         Reason(
@@ -175,6 +177,11 @@ async def pauses(context: Context, now: datetime) -> list[Reason]:
     return reasons
 
 
+async def left(context: Context, _: datetime) -> list[Reason]:
+    """Is anything open in a shop that was taken out of shops.yaml? Nobody reads it any more, and nothing is sent."""
+    return [Reason("left", str(one), one.hint) for one in await survey.left_behind(context.pool)]
+
+
 async def bookkeeping(context: Context, now: datetime) -> list[Reason]:
     """Do the rows contradict each other? What is under way and new each minute, all the rest once a day."""
     found = await context.books.look(context.pool, now, await clock.machine_now(context.pool))
@@ -198,7 +205,8 @@ def _shops(context: Context) -> list[int]:
 
 
 def _names(context: Context) -> dict[int, str]:
-    return {number: name for name, number in context.shop_ids.items()}
+    """With those that were taken out of shops.yaml."""
+    return {number: name for name, number in (context.former | context.shop_ids).items()}
 
 
 QUESTIONS = (
@@ -209,6 +217,7 @@ QUESTIONS = (
     Question("work", works),
     Question("rest", rests),
     Question("pause", pauses),
+    Question("left", left),
     Question("post", post, every=60.0),
     Question("books", bookkeeping, every=60.0),
 )

@@ -47,7 +47,7 @@ def deliveries(context: Context, channel: str, events: Sequence[Event]) -> list[
         token = tokens.read(context.secrets, event.message) if event.message else None
         if event.message and (token is None or token.purpose != "told" or not context.knows(token.shop_id)):
             continue
-        shops = [token.shop_id] if token else sorted(context.shop_ids.values())
+        shops = [token.shop_id] if token else sorted({*context.shop_ids.values(), *context.former.values()})
         raw = json.dumps(asdict(event), ensure_ascii=False, separators=(",", ":")).encode()
         rows += [Delivery(shop_id, SOURCE + channel, event.key, raw) for shop_id in shops]
     return rows

@@ -69,7 +69,7 @@ def shop_of(context: Context, address: str) -> int | None:
     """Whose post this address takes; None: nobody's here, and a mail to it is refused."""
     token = signed(context, address)
     if token is not None:
-        return token.shop_id if token.shop_id in context.shop_ids.values() else None
+        return token.shop_id if context.knows(token.shop_id) else None
     local, _, domain = address.casefold().rpartition("@")
     for name, shop in context.keeper.book.shops.items():
         if shop.sender is None or name not in context.shop_ids:
@@ -114,7 +114,7 @@ async def keep(context: Context, shop_id: int, raw: bytes) -> About | None:
     """Into the inbox of the shop that it is about, else of `shop_id`; see `store`."""
     found = await asyncio.to_thread(finding.read, raw)
     about = whose(context, found)
-    if about is not None and about.shop_id not in context.shop_ids.values():
+    if about is not None and not context.knows(about.shop_id):
         about = None
     await store(context, about.shop_id if about else shop_id, raw, about)
     return about

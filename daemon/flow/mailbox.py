@@ -112,7 +112,7 @@ async def _mail(one: Look, number: int) -> None:
     raw = await asyncio.to_thread(one.box.whole, number, LARGEST)
     found = await asyncio.to_thread(finding.read, raw)
     about = letterbox.whose(one.context, found)
-    if about is None or about.shop_id not in one.context.shop_ids.values():
+    if about is None or not one.context.knows(about.shop_id):
         return
     await letterbox.store(one.context, about.shop_id, raw, about)
     one.kept += 1

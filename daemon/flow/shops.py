@@ -1,4 +1,4 @@
-"""The shops of shops.yaml become rows, connectors and works; one that changes its mode leaves the old one's behind."""
+"""The shops of shops.yaml become rows, connectors and works; what one leaves behind is brought to its end."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from daemon import shops as connectors
 from daemon.context import Context
 from daemon.flow import lateness
 from daemon.store import carts, clock, persons, recoveries, shops, work
-from daemon.store.database import Connection, again
+from daemon.store.database import Connection, Pool, again
 
 log = structlog.get_logger()
 
 WORKS = ("poll", "sweep", "inbox", "enrol", "react", "mailbox", "callbacks", "post", "decide", "prepare", "deliver")
+ENDINGS = frozenset({"sweep", "react", "callbacks", "post"})
+"""Works that go on for a shop that was taken out of shops.yaml: what was claimed there gets its end."""
 
 
 async def open_shops(context: Context) -> None:
@@ -37,6 +39,9 @@ async def open_shops(context: Context) -> None:
     for name in set(context.shops) - set(book.shops):
         await context.shops.pop(name).close()
         context.shop_ids.pop(name, None)
+    context.former, left = await shops.take_out(context.pool, sorted(book.shops), now)
+    for name in left:
+        log.warning("stopped", shop=name, because="it is no longer in shops.yaml")
 
 
 async def _register(context: Context, name: str, mode: str, now: datetime) -> int:
@@ -57,3 +62,15 @@ async def _register(context: Context, name: str, mode: str, now: datetime) -> in
         return row.shop_id
 
     return await again(context.pool, body)
+
+
+async def close(pool: Pool, shop_id: int, now: datetime) -> int:
+    """A shop that will not come back: how many open recoveries this ended. What is on its way gets its own end."""
+
+    async def body(db: Connection) -> int:
+        modes = (False, True)
+        people = [one for mode in modes for one in await recoveries.persons_in_mode(db, shop_id, rehearsal=mode)]
+        await persons.lock(db, shop_id, sorted(people))
+        return sum([await recoveries.end_of_mode(db, shop_id, "shop_closed", now, rehearsal=mode) for mode in modes])
+
+    return await again(pool, body)

@@ -22,7 +22,7 @@ MOST = 500
 async def sweep(context: Context, shop_id: int, now: datetime) -> int:
     """Leases that ran out, messages whose time is over, unknowns of yesterday, clicks that were nobody's; how many were
     found."""
-    name = context.shop_name(shop_id)
+    name = context.shop_called(shop_id)
     taken = await work.take(context.pool, shop_id, "sweep", context.process, LEASE)
     if taken is None:
         return 0
@@ -31,7 +31,8 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
         points.reached("reaping")
         late = await messages.expire(context.pool, shop_id, now, MOST)
         settled = await messages.settle_unknown(context.pool, shop_id, now)
-        await lateness.hold(context, context.pool, name, shop_id, context.keeper.book.shops[name].mode, now)
+        if words := context.keeper.book.shops.get(name):
+            await lateness.hold(context, context.pool, name, shop_id, words.mode, now)
         await statistics.keep_fresh(context.pool)
         state = await forget.what_is_old(context, shop_id, taken.state, now)
         state = await track.second_look(context.pool, shop_id, state, now)

@@ -102,7 +102,7 @@ async def reactions(context: Context, shop_id: int, now: datetime, limit: int = 
         metrics.hits_classed.labels(kind, class_).inc(count)
         classes[class_] += count
     if tally:
-        log.info("tracked", shop=context.shop_name(shop_id), events=tally.total(), **classes)
+        log.info("tracked", shop=context.shop_called(shop_id), events=tally.total(), **classes)
     return tally.total()
 
 

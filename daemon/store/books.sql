@@ -1,5 +1,6 @@
 -- name: ongoing
--- Rows that contradict each other, among what is open, claimed or due. `overdue` gives work in progress its time.
+-- Rows that contradict each other, among what is open, claimed or due. `overdue` gives work in progress its time; of a shop
+-- that is no longer in shops.yaml nothing new is begun, and the pulse tells what it left.
 SELECT 'recovery open without wake time or open message' AS kind, r.shop_id, 'recovery' AS noun, r.id FROM recovery r
 WHERE r.state = 'open' AND r.wake_at IS NULL AND NOT EXISTS (
     SELECT FROM message m WHERE m.shop_id = r.shop_id AND m.recovery_id = r.id
@@ -17,10 +18,12 @@ WHERE m.state = 'sending' AND NOT EXISTS (
     SELECT FROM attempt a WHERE a.shop_id = m.shop_id AND a.message_id = m.id AND a.fence = m.fence AND a.outcome IS NULL)
 UNION ALL
 SELECT 'cart due for a look and overlooked', c.shop_id, 'cart', c.id FROM cart c
-WHERE c.look_at < :now::timestamptz - :overdue::interval
+WHERE c.look_at < :now::timestamptz - :overdue::interval AND NOT EXISTS (
+    SELECT FROM shop s WHERE s.shop_id = c.shop_id AND s.left_at IS NOT NULL)
 UNION ALL
 SELECT 'recovery due and overlooked', r.shop_id, 'recovery', r.id FROM recovery r
-WHERE r.wake_at < :now::timestamptz - :overdue::interval
+WHERE r.wake_at < :now::timestamptz - :overdue::interval AND NOT EXISTS (
+    SELECT FROM shop s WHERE s.shop_id = r.shop_id AND s.left_at IS NOT NULL)
 ORDER BY 1, 2, 4 LIMIT :most;
 
 -- name: stretch

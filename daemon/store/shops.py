@@ -18,6 +18,8 @@ class ShopRow:
     shop_id: int
     name: str
     mode: str
+    left_at: datetime | None = None
+    """Since when it is no longer in shops.yaml, shop time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,13 @@ async def set_mode(db: Connection, shop_id: int, mode: str, now: datetime) -> No
 
 async def every(db: Connection | Pool) -> Sequence[ShopRow]:
     """All shops that were ever here."""
-    return [ShopRow(row["shop_id"], row["name"], row["mode"]) for row in await sql.all(db)]
+    return [ShopRow(row["shop_id"], row["name"], row["mode"], row["left_at"]) for row in await sql.all(db)]
+
+
+async def take_out(db: Connection | Pool, names: Sequence[str], now: datetime) -> tuple[dict[str, int], list[str]]:
+    """All shops but these, by name, as no longer in shops.yaml; and the names of those that were until now."""
+    rows = await sql.take_out(db, names=sorted(names), now=now)
+    return {row["name"]: row["shop_id"] for row in rows}, [row["name"] for row in rows if row["is_new"]]
 
 
 async def pepper_fingerprint(db: Connection | Pool, fingerprint: bytes) -> bytes:

@@ -1,7 +1,7 @@
 -- name: register^
--- The shop's row, made if it is new.
+-- The shop's row, made if it is new. One that had been taken out is back.
 INSERT INTO shop (name, mode, added_at) VALUES (:name, 'rehearsal', :now)
-ON CONFLICT (name) DO UPDATE SET name = excluded.name
+ON CONFLICT (name) DO UPDATE SET left_at = NULL
 RETURNING shop_id, mode;
 
 -- name: set_mode!
@@ -9,7 +9,15 @@ UPDATE shop SET mode = :mode, live_since = CASE WHEN :mode::text = 'live' THEN :
 WHERE shop_id = :shop_id;
 
 -- name: all
-SELECT shop_id, name, mode, live_since FROM shop ORDER BY shop_id;
+SELECT shop_id, name, mode, left_at FROM shop ORDER BY shop_id;
+
+-- name: take_out
+-- All shops that are not among these; since when is kept.
+WITH news AS (
+    UPDATE shop SET left_at = :now WHERE name <> ALL(:names::text[]) AND left_at IS NULL RETURNING shop_id
+)
+SELECT s.shop_id, s.name, n.shop_id IS NOT NULL AS is_new FROM shop s LEFT JOIN news n ON n.shop_id = s.shop_id
+WHERE s.name <> ALL(:names::text[]) ORDER BY s.shop_id;
 
 -- name: pepper_fingerprint$
 -- The fingerprint that this database was made with; the first one to ask sets it.

@@ -22,6 +22,23 @@ class Lateness:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """A shop that is no longer in shops.yaml, and how many recoveries are open there."""
+
+    shop: str
+    left_at: datetime
+    recoveries: int
+
+    def __str__(self) -> str:
+        number = f"{self.recoveries} open recover{'y' if self.recoveries == 1 else 'ies'}"
+        return f"shop {self.shop} has {number} and is no longer in shops.yaml"
+
+    @property
+    def hint(self) -> str:
+        return f"put it back, or end them: `tillbell shop close {self.shop}`"
+
+
+@dataclass(frozen=True, slots=True)
 class Carts:
     """Of the newest thousand open carts."""
 
@@ -59,6 +76,10 @@ async def hold_late(db: Connection | Pool, shop_id: int, why: Mapping[str, str],
     reasons = [why[one] for one in policies]
     rows = await sql.hold_late(db, shop_id=shop_id, policies=policies, reasons=reasons, now=now)
     return [row["policy"] for row in rows]
+
+
+async def left_behind(db: Connection | Pool) -> list[Left]:
+    return [Left(row["shop"], row["left_at"], row["recoveries"]) for row in await sql.left_behind(db)]
 
 
 async def carts(db: Connection | Pool, shop_id: int) -> Carts:

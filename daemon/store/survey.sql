@@ -26,6 +26,12 @@ WHERE NOT EXISTS (SELECT FROM pause z WHERE z.shop_id = :shop_id AND z.policy = 
     AND z.lifted_at IS NULL)
 RETURNING policy;
 
+-- name: left_behind
+-- What is open in shops that are no longer in shops.yaml.
+SELECT s.name AS shop, s.left_at, count(*) AS recoveries FROM shop s
+JOIN recovery r ON r.shop_id = s.shop_id AND r.state = 'open'
+WHERE s.left_at IS NOT NULL GROUP BY s.shop_id ORDER BY s.name;
+
 -- name: carts^
 -- Of the newest thousand open carts: whose person is known, can be reached, and agreed. `slip`: how far the shop's time of
 -- a change lies from when we saw it (median); `ahead`: carts that seem to come from the future.

@@ -2,13 +2,17 @@
 
 import asyncio
 import importlib.util
+import json
+import sys
 from collections import Counter
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from channels import discover
-from channels.base import Channel
+from channels.base import Asked, Callback, Channel, Forged, InHouse, Junk
 
 CHANNELS = discover()
 
@@ -26,13 +30,25 @@ MOODS = {
 MANY = range(1, 8)
 
 
-def stage(name, mood):
-    """The stage of a channel, loaded from the file that bears its name."""
+@cache
+def stage_file(name):
+    """The stage of a channel: the module that bears its name."""
     path = Path(__file__).parent / "stages" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"stage_of_{name}", path)
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module.stage(mood)
+    return module
+
+
+def stage(name, mood):
+    return stage_file(name).stage(mood)
+
+
+def moods_of(name):
+    """All of them, but for a channel without a provider; where it has one, a stage may know further moods."""
+    known = getattr(stage_file(name), "MOODS", MOODS)
+    return [mood for mood in MOODS if mood in known] if issubclass(CHANNELS[name], InHouse) else list(MOODS)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +74,7 @@ def test_channels_are_found_by_their_files():
     for name, channel in CHANNELS.items():
         assert issubclass(channel, Channel)
         assert channel.name == name == channel.__module__.rpartition(".")[2]
-        assert channel.address in {"email", "phone", "push"}
+        assert channel.address in {"email", "phone", "push", "onsite", "person"}
 
 
 @pytest.mark.parametrize("name", CHANNELS)
@@ -66,8 +82,7 @@ def test_channel_has_a_stage(name):
     assert (Path(__file__).parent / "stages" / f"{name}.py").exists()
 
 
-@pytest.mark.parametrize("mood", MOODS)
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize(("name", "mood"), [(name, mood) for name in CHANNELS for mood in moods_of(name)])
 async def test_provider(name, mood, caplog):
     caplog.set_level("DEBUG", logger="channels")
     async with stage(name, mood) as scene:
@@ -171,3 +186,37 @@ async def test_message_that_was_never_handed_over_has_not_left(name):
         assert scene.channel.may_have_left(scene.message(1)) is False
         await hand_over(scene)
         assert scene.channel.may_have_left(scene.message(99)) is False
+
+
+STRANGERS = [
+    b"",
+    b"\x00\xff canary@leak.test",
+    b"canary=leak.test&MessageSid=SM0&MessageStatus=delivered",
+    json.dumps({"canary": "leak.test", "event": "delivered"}).encode(),
+    b"[" * 60_000,
+]
+
+
+@pytest.mark.parametrize("body", STRANGERS, ids=["nothing", "bytes", "a form", "JSON", "brackets"])
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_what_strangers_tell_is_no_event_and_is_not_repeated(name, body, caplog):
+    caplog.set_level("DEBUG", logger="channels")
+    kinds = ({}, {"content-type": "application/x-www-form-urlencoded"}, {"content-type": "application/json"})
+    async with stage(name, "takes everything") as scene:
+        for headers in kinds:
+            callback = Callback(f"https://t.example/hooks/channel/{name}?m=canary", headers, body)
+            with pytest.raises((Forged, Junk)) as caught:
+                scene.channel.events(callback)
+            told = f"{caught.value!r} {caught.value.__cause__!r} {caplog.text}"
+            assert "canary" not in told
+            assert "leak.test" not in told
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+async def test_what_cannot_be_asked_about_was_not_accepted(name):
+    if not CHANNELS[name].looks_up or issubclass(CHANNELS[name], InHouse):
+        return
+    async with stage(name, "is out of reach") as scene:
+        one = scene.message(1)
+        asked = Asked(1, one.address, one.content, datetime(2026, 1, 1, tzinfo=UTC))
+        assert (await scene.channel.look_up(asked)).word != "accepted"

@@ -41,7 +41,7 @@ class Stage:
 
     async def emptied(self) -> None:
         """Wait until the provider has seen the last connection go."""
-        session = self.channel.api.session
+        session = self.channel.api.client.session
         async with asyncio.timeout(10):
             while session is not None and not session.closed:
                 await asyncio.sleep(0.01)

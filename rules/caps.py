@@ -10,16 +10,32 @@ from rules.facts import Counted
 from rules.policy import CapWords, Policy
 from rules.values import Cap, spoken
 
+FEWER = Cap(1, timedelta(days=7))
+"""What is left for a person who asked for fewer messages, over all channels."""
+
 
 def frees_at(
-    caps: CapWords, channel: str, counted: Sequence[Counted], now: datetime, profile: str = "de"
+    caps: CapWords,
+    channel: str,
+    counted: Sequence[Counted],
+    now: datetime,
+    profile: str = "de",
+    *,
+    fewer: bool = False,
 ) -> tuple[datetime, str] | None:
     """None: the caps let a message out now. Else the instant at which they all do again, and the cap that is met.
 
-    The caps of the country profile count beside those of the policy.
+    The caps of the country profile count beside those of the policy, and FEWER beside both for whom asked for it.
     """
-    met = [(free, why) for free, why in _each(caps, channel, counted, profile) if free > now]
+    limits = [*_each(caps, channel, counted, profile), *(_fewer(counted) if fewer else ())]
+    met = [(free, why) for free, why in limits if free > now]
     return max(met) if met else None
+
+
+def _fewer(counted: Sequence[Counted]) -> Iterator[tuple[datetime, str]]:
+    newest_first = sorted((one.at for one in counted), reverse=True)
+    why = f"the person asked for fewer messages, so at most {FEWER.count} in {spoken(FEWER.per)}"
+    yield from _cap(FEWER, newest_first, why)
 
 
 def _each(caps: CapWords, channel: str, counted: Sequence[Counted], profile: str) -> Iterator[tuple[datetime, str]]:
@@ -27,7 +43,7 @@ def _each(caps: CapWords, channel: str, counted: Sequence[Counted], profile: str
     same = sorted((one.at for one in counted if one.channel == channel), reverse=True)
     for cap in caps.any:
         yield from _cap(cap, every, f"the cap of {cap.count} in {spoken(cap.per)} is reached")
-    for cap in getattr(caps, channel, ()):
+    for cap in caps.of(channel):
         yield from _cap(cap, same, f"the cap of {cap.count} on {channel} in {spoken(cap.per)} is reached")
     for cap in law.caps(profile, channel):
         why = f'the cap of {cap.count} on {channel} in {spoken(cap.per)} is reached, which profile "{profile}" sets'
@@ -45,5 +61,5 @@ def _cap(cap: Cap, newest_first: Sequence[datetime], why: str) -> Iterator[tuple
 def reach(policy: Policy) -> timedelta:
     """How far back messages must be known for the caps of this policy."""
     by_law = [cap for step in policy.steps for cap in law.caps(policy.profile, step.send)]
-    spans = [cap.per for cap in (*policy.caps.any, *policy.caps.email, *by_law)]
+    spans = [cap.per for cap in (*policy.caps.every(), *by_law, FEWER)]
     return max([*spans, policy.caps.same_channel_gap or timedelta(0)])

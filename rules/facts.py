@@ -77,6 +77,10 @@ class Person:
     """Where goods were last sent to, by ISO 3166-2, like `US-TX`; empty where unknown."""
     active_at: datetime | None = None
     """When the person was last seen on the site or reacted to a message."""
+    fewer: bool = False
+    """They asked for fewer messages."""
+    resting_until: datetime | None = None
+    """They asked to be left alone until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +218,8 @@ class Defer:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Never: what forbids it cannot come back. `state` is how the message ends."""
+    """Never: what forbids it cannot come back. `state` is how the message ends; `reason` a word, or the sentence of
+    the hold that outlasted it."""
 
     reason: str
     state: Literal["cancelled", "expired"] = "cancelled"

@@ -77,6 +77,7 @@ def _hold(policy: Policy, planned: Planned, facts: Facts, now: datetime) -> Hold
         questions.order_on_hold(facts, now)
         or questions.cart_closed(facts, now)
         or questions.active(policy, facts, now)
+        or questions.resting(facts, now)
         or questions.out_of_hours(policy, facts, planned.channel, now)
         or questions.over_cap(policy, facts, planned.channel, now)
     )
@@ -84,7 +85,7 @@ def _hold(policy: Policy, planned: Planned, facts: Facts, now: datetime) -> Hold
 
 def _defer(hold: Hold, planned: Planned) -> Passage:
     if planned.deferrals >= MOST_DEFERRALS:
-        return Cancel("deferred_too_often", "expired")
-    if hold.about in ("hours", "cap") and hold.until > planned.not_after:
-        return Cancel("expired", "expired")
+        return Cancel(f"put off {planned.deferrals} times, at last because {hold.because}", "expired")
+    if hold.about in ("hours", "cap", "resting") and hold.until > planned.not_after:
+        return Cancel(f"its time is over before this changes: {hold.because}", "expired")
     return Defer(hold.until, hold.about)

@@ -12,7 +12,7 @@ from rules.policy import Policy
 
 HORIZON = 15
 """Days to look ahead: two weeks hold every weekday twice, so a change of clocks may swallow one."""
-__all__ = ["DAYS", "HORIZON", "allowed", "ever_allowed", "next_allowed", "zone", "zone_of"]
+__all__ = ["DAYS", "HORIZON", "allowed", "ever_allowed", "next_allowed", "next_forbidden", "zone", "zone_of"]
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -49,6 +49,22 @@ def next_allowed(policy: Policy, at: datetime, where: ZoneInfo, clocks: Sequence
     return next((instant for instant in heapq.merge(*openings) if instant > at and holds(instant)), None)
 
 
+def next_forbidden(policy: Policy, at: datetime, where: ZoneInfo, clocks: Sequence[Clock] = ()) -> datetime | None:
+    """The first instant from `at` on at which no message may go out; None if there is none within two weeks."""
+    if next_allowed(policy, at, where, clocks) != at:
+        return at
+    endings = [_openings(at, where, lambda _: _ends(policy))]
+    endings += [_openings(at, clock.where, clock.week.ends) for clock in clocks]
+    return next(
+        (
+            instant
+            for instant in heapq.merge(*endings)
+            if instant > at and next_allowed(policy, instant, where, clocks) != instant
+        ),
+        None,
+    )
+
+
 def ever_allowed(policy: Policy, weeks: Sequence[Week] = ()) -> bool:
     """Whether an ordinary week has a minute that quiet hours, days, part of the day and the law's hours leave."""
     monday = datetime(2024, 3, 4, tzinfo=UTC)
@@ -76,6 +92,15 @@ def _edges(policy: Policy) -> Iterator[time]:
         yield policy.quiet.end
     if policy.on.between is not None:
         yield policy.on.between.start
+
+
+def _ends(policy: Policy) -> Iterator[time]:
+    """Wall-clock times at which allowed may turn into forbidden."""
+    yield time(0)
+    if policy.quiet is not None:
+        yield policy.quiet.start
+    if policy.on.between is not None:
+        yield policy.on.between.end
 
 
 def _instants(day: date, wall: time, where: ZoneInfo) -> Iterator[datetime]:

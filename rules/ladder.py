@@ -26,7 +26,7 @@ REASONS = (
 )
 """What a Stop can say. A recovery can also end as merged, erased, rehearsal_over, not_live or
 shop_closed, which no policy decides."""
-WAITS = ("on_hold", "cart_closed", "in_flight", "active", "not_due", "opens", "hours", "cap", "watching")
+WAITS = ("on_hold", "cart_closed", "in_flight", "active", "resting", "not_due", "opens", "hours", "cap", "watching")
 """What a Wait can be for."""
 SKIPS = ("overtaken", "unless", "only_if", "no_address", "suppressed", "no_basis", "opens", "hours", "cap")
 """Why a step can be left out: the `about` of a question that its step did not pass."""
@@ -92,6 +92,7 @@ def _hold(case: Case) -> Hold | None:
         or case.ask("is there something in the cart?", questions.cart_closed(facts, now), "cart_closed")
         or case.ask("is a message on its way?", _in_flight(policy, facts, now), "in_flight")
         or case.ask("has the person come to rest?", questions.active(policy, facts, now), "active")
+        or case.ask("did the person ask for a pause?", questions.resting(facts, now), "resting")
     )
 
 

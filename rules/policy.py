@@ -17,14 +17,17 @@ from pydantic import (
     Field,
     PlainValidator,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
-from rules.later import Channel, Programme
+from rules.later import CHANNELS, LATER_CHANNELS, Channel, Programme
 from rules.law import PROFILES
 from rules.source import did_you_mean
-from rules.values import Amount, Caps, DayPart, Span, Subject
+from rules.values import Amount, Cap, Caps, DayPart, Span, Subject
 
 Reaction = Literal["opened", "clicked", "replied", "bounced"]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -145,12 +148,41 @@ class Starts(Words):
     never: Never = Field(default_factory=Never, description="People who are never written to.")
 
 
+def _only_opened(schema: dict[str, Any]) -> None:
+    """Editors and docs are not told of channels that are for later."""
+    for channel in LATER_CHANNELS:
+        schema["properties"].pop(channel, None)
+
+
 class CapWords(Words):
     """How much a person gets at most, over all recoveries and programmes of the shop."""
 
+    model_config = ConfigDict(json_schema_extra=_only_opened)
+
     any: Caps = Field((), description="Messages on all channels together, like `4 per 7d`; a list of caps may stand.")
     email: Caps = Field((), description="E-mails, like `1 per 24h`.")
+    sms: Caps = Field((), description="Text messages, like `1 per 7d`.")
+    webpush: Caps = Field((), description="Web pushes, like `2 per 7d`.")
+    onsite: Caps = Field((), description="Notices on the site, like `1 per 24h`.")
+    audience: Caps = Field((), description="Times that a person is put into an ad audience, like `1 per 30d`.")
     same_channel_gap: Span | None = Field(None, description="Least time between two messages on the same channel.")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _for_later(cls, value: object, info: ValidationInfo) -> object:
+        """A channel that is for later has no caps yet; the word is refused as if it were not there."""
+        if value and info.field_name in LATER_CHANNELS:
+            raise PydanticCustomError("extra_forbidden", "for later")
+        return value
+
+    def of(self, channel: str) -> tuple[Cap, ...]:
+        """The caps on one channel alone. Every channel has its word here."""
+        caps: tuple[Cap, ...] = getattr(self, channel)
+        return caps
+
+    def every(self) -> tuple[Cap, ...]:
+        """All caps, whatever they count."""
+        return (*self.any, *(cap for channel in (*CHANNELS, *LATER_CHANNELS) for cap in self.of(channel)))
 
 
 class On(Words):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache, partial
@@ -15,8 +15,16 @@ from rules.facts import COUNTED, Basis, Facts
 from rules.policy import Policy, Step
 from rules.values import spoken
 
-ADDRESS_OF = {"email": "email", "sms": "phone", "webpush": "push"}
-"""The kind of identity that a channel writes to."""
+ADDRESSES_OF: Mapping[str, tuple[str, ...]] = {
+    "email": ("email",),
+    "sms": ("phone",),
+    "webpush": ("push",),
+    "onsite": ("onsite",),
+    "audience": ("email", "phone"),
+}
+"""The kinds of identity that a channel can write to: one of them is enough."""
+LEAST_VALIDITY: Mapping[str, timedelta] = {"sms": timedelta(minutes=2)}
+"""How much of the lawful hours must be left, so that what is handed over now can still arrive within them."""
 LOOK_AGAIN = timedelta(hours=6)
 """How soon a recovery that waits for somebody else is looked at again, if nothing woke it before."""
 LEAST_LIFE = timedelta(days=30)
@@ -123,6 +131,14 @@ def active(policy: Policy, facts: Facts, now: datetime) -> Hold | None:
     return None
 
 
+def resting(facts: Facts, now: datetime) -> Hold | None:
+    """The person asked for a pause."""
+    until = facts.person.resting_until
+    if until is None or now >= until:
+        return None
+    return Hold("resting", f"the person asked to be left alone until {until:%Y-%m-%d %H:%M} UTC", until)
+
+
 def last_activity(facts: Facts) -> datetime:
     seen = facts.person.active_at
     return facts.cart.changed_at if seen is None else max(seen, facts.cart.changed_at)
@@ -134,7 +150,7 @@ def out_of_hours(policy: Policy, facts: Facts, channel: str, now: datetime) -> H
     clocks = law.clocks(policy.profile, channel, facts.person, facts.shop_zone)
     instant = hours.next_allowed(policy, now, where, clocks)
     if instant == now:
-        return None
+        return _closing(policy, channel, now, where, clocks)
     unlawful = next((clock for clock in clocks if not clock.week.holds(now.astimezone(clock.where))), None)
     if unlawful is None or not hours.allowed(policy, now.astimezone(where)):
         because = f"it is {_wall(now, where)}, outside the hours of this policy"
@@ -143,13 +159,33 @@ def out_of_hours(policy: Policy, facts: Facts, channel: str, now: datetime) -> H
     return Hold("hours", because, instant or now + timedelta(days=hours.HORIZON))
 
 
+def _closing(policy: Policy, channel: str, now: datetime, where: ZoneInfo, clocks: Sequence[law.Clock]) -> Hold | None:
+    """Lawful now, and over before it could arrive."""
+    least = LEAST_VALIDITY.get(channel, timedelta(0))
+    over = hours.next_forbidden(policy, now, where, clocks) if least else None
+    if over is None or over - now >= least:
+        return None
+    instant = hours.next_allowed(policy, over, where, clocks) or now + timedelta(days=hours.HORIZON)
+    because = f"it is {_wall(now, where)}, and in less than {spoken(least)} the hours for {channel} are over"
+    return Hold("hours", because, instant)
+
+
+def deliverable_until(policy: Policy, facts: Facts, channel: str, now: datetime, not_after: datetime) -> datetime:
+    """The latest instant at which what is handed over now may still arrive: the end of these hours, of the law's, and
+    of the step's time. For a provider's own validity (a text's ValidityPeriod, a web push's TTL). Not before `now`."""
+    where = hours.zone_of(facts.person.zone, facts.shop_zone)
+    clocks = law.clocks(policy.profile, channel, facts.person, facts.shop_zone)
+    over = hours.next_forbidden(policy, now, where, clocks)
+    return max(now, min(not_after, over) if over is not None else not_after)
+
+
 def _wall(now: datetime, where: ZoneInfo) -> str:
     local = now.astimezone(where)
     return f"{local:%H:%M} on {local:%A} in {where.key}"
 
 
 def over_cap(policy: Policy, facts: Facts, channel: str, now: datetime) -> Hold | None:
-    met = caps.frees_at(policy.caps, channel, facts.counted, now, policy.profile)
+    met = caps.frees_at(policy.caps, channel, facts.counted, now, policy.profile, fewer=facts.person.fewer)
     return Hold("cap", met[1], met[0]) if met else None
 
 
@@ -166,7 +202,7 @@ def enough_for_cart(policy: Policy, facts: Facts, step: Step) -> Bar | None:
 
 def unreachable(facts: Facts, channel: str) -> Bar | None:
     """No address, or one that is not to be written to."""
-    if not facts.person.addresses.get(ADDRESS_OF[channel]):
+    if not any(facts.person.addresses.get(kind) for kind in ADDRESSES_OF[channel]):
         return Bar("no_address", f"there is no address for {channel}")
     if facts.person.suppressed & {channel, "any"}:
         return Bar("suppressed", f"the address is on the list of those not written to by {channel}")

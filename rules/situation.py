@@ -19,7 +19,8 @@ from rules.values import read_amount, read_span
 Number = Annotated[
     Decimal, PlainValidator(read_amount), WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})
 ]
-Purpose = Literal["email_mkt", "track_open", "track_click"]
+Purpose = Literal["email_mkt", "sms_mkt", "push_mkt", "track_open", "track_click", "ads_audience"]
+Way = Literal["email", "sms", "webpush", "onsite", "audience"]
 
 
 class LineWords(Words):
@@ -61,19 +62,27 @@ class PersonFileWords(Words):
     """The person."""
 
     email: str = Field("", description="E-mail address; empty: none is known.")
+    phone: str = Field("", description="Phone number, with its country code; empty: none is known.")
+    push: bool = Field(False, description="A browser of theirs takes web pushes.")
+    onsite: bool = Field(
+        False, description="A browser of theirs is known, so that notices can wait for them on the site."
+    )
     zone: str = Field("", description="Time zone; empty: the shop's counts.")
+    region: str = Field("", description="Where goods were last sent to, by ISO 3166-2, like `US-TX`.")
     group: str = Field("", description="Customer group.")
     active_at: AwareDatetime | None = Field(None, description="When they were last seen in the shop.")
     last_bought: BoughtWords | None = Field(None, description="Their last order before this cart.")
     consents: Mapping[Purpose, ConsentWords] = Field(default_factory=dict, description="What they agreed to.")
-    suppressed: tuple[Literal["email", "any"], ...] = Field((), description="Channels they are not written to on.")
+    suppressed: tuple[Way | Literal["any"], ...] = Field((), description="Channels they are not written to on.")
+    fewer: bool = Field(False, description="They asked for fewer messages.")
+    resting_until: AwareDatetime | None = Field(None, description="They asked to be left alone until then.")
 
 
 class TakenWords(Words):
     """A step that already became a message."""
 
     step: str = Field(description="Name of the step.")
-    channel: Literal["email"] = Field("email", description="Its channel.")
+    channel: Way = Field("email", description="Its channel.")
     state: MessageState = Field("accepted", description="What became of the message.")
     at: AwareDatetime = Field(description="When.")
     reactions: tuple[Reaction, ...] = Field((), description="What the person did with it.")
@@ -82,7 +91,7 @@ class TakenWords(Words):
 class CountedWords(Words):
     """A message of another recovery, for the caps."""
 
-    channel: Literal["email"] = Field("email", description="Its channel.")
+    channel: Way = Field("email", description="Its channel.")
     at: AwareDatetime = Field(description="When it went out.")
 
 
@@ -132,14 +141,23 @@ class Situation(Words):
             for no, (purpose, one) in enumerate(person.consents.items(), start=1)
         }
         return facts.Person(
-            addresses={"email": person.email} if person.email else {},
+            addresses=_addresses(person),
             suppressed=frozenset(person.suppressed),
             consents=consents,
             last_bought=facts.Bought(bought.ref, bought.at) if bought else None,
             zone=person.zone,
             group=person.group,
+            region=person.region,
             active_at=person.active_at,
+            fewer=person.fewer,
+            resting_until=person.resting_until,
         )
+
+
+def _addresses(person: PersonFileWords) -> dict[str, str]:
+    made_up = {"push": "push" * person.push, "onsite": "onsite" * person.onsite}
+    said = {"email": person.email, "phone": person.phone, **made_up}
+    return {kind: value for kind, value in said.items() if value}
 
 
 def read_situation(text: str, file: str) -> Situation | tuple[Mistake, ...]:

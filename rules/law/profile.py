@@ -54,6 +54,12 @@ class Week:
         if (window := self.window(day)) is not None:
             yield window.start
 
+    def ends(self, day: date) -> Iterator[time]:
+        """Wall-clock times of that day at which it may cease to hold."""
+        yield time(0)
+        if (window := self.window(day)) is not None:
+            yield window.end
+
     def holds(self, local: datetime) -> bool:
         window = self.window(local.date())
         return window is not None and window.holds(local.time())

@@ -6,7 +6,10 @@ import pytest
 
 from rules import caps
 from rules.facts import Counted
+from rules.later import CHANNELS, LATER_CHANNELS
 from rules.policy import CapWords, Policy
+from rules.reader import read_policy
+from rules.values import Cap
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -44,9 +47,49 @@ def test_the_sentence_names_the_cap():
     assert met[1] == "the cap of 1 in 7 days is reached"
 
 
+@pytest.mark.parametrize(
+    ("counted", "expected"),
+    [
+        pytest.param((), None, id="nothing yet this week"),
+        pytest.param(ago("sms 100"), 68, id="one of any channel is enough for a week"),
+        pytest.param(ago("email 168"), None, id="a week later the next"),
+    ],
+)
+def test_who_asked_for_fewer_gets_one_in_a_week(counted, expected):
+    met = caps.frees_at(CapWords(), "email", counted, NOW, fewer=True)
+    assert (met and (met[0] - NOW) / timedelta(hours=1)) == expected
+    assert met is None or met[1] == "the person asked for fewer messages, so at most 1 in 7 days"
+
+
+def policy(words):
+    return Policy.model_validate({"name": "p", "caps": words, "steps": [{"name": "a", "send": "email", "after": "1h"}]})
+
+
 def test_how_far_back_a_policy_looks():
     words = {"any": ["1 per 2h", "9 per 30d"], "email": "1 per 24h", "same_channel_gap": "12h"}
-    policy = Policy.model_validate(
-        {"name": "p", "caps": words, "steps": [{"name": "a", "send": "email", "after": "1h"}]}
-    )
-    assert caps.reach(policy) == timedelta(days=30)
+    assert caps.reach(policy(words)) == timedelta(days=30)
+    assert caps.reach(policy({})) == timedelta(days=7), "for those who asked for fewer"
+    assert caps.reach(policy({"same_channel_gap": "8d"})) == timedelta(days=8)
+
+
+@pytest.mark.parametrize("channel", [*CHANNELS, *LATER_CHANNELS])
+def test_every_channel_has_a_cap_of_its_own(channel):
+    """One that is for later is opened with its cap word in place."""
+    words = CapWords.model_construct(**{channel: (Cap(1, timedelta(days=40)),)})
+    counted = (Counted(channel, NOW - timedelta(days=30)),)
+    met = caps.frees_at(words, channel, counted, NOW)
+    assert met == (NOW + timedelta(days=10), f"the cap of 1 on {channel} in 40 days is reached")
+    other = "email" if channel != "email" else "sms"
+    assert caps.frees_at(words, channel, (Counted(other, NOW),), NOW) is None
+    assert caps.reach(policy({}).altered(caps=words)) == timedelta(days=40)
+
+
+@pytest.mark.parametrize("channel", [*LATER_CHANNELS, "fax"])
+def test_a_cap_on_a_channel_for_later_is_refused_and_shown_to_nobody(channel):
+    reading = read_policy(f"extends: default\ncaps: {{{channel}: 1 per 7d}}\n", "main.yaml", "main")
+    [mistake] = reading.mistakes
+    if channel in LATER_CHANNELS:
+        assert f'"{channel}" is for later: this version of tillbell cannot' in mistake.text
+    assert channel not in CapWords.model_json_schema()["properties"]
+    stored = {**policy({}).model_dump(mode="json"), "caps": {channel: ["1 per 7d"], "email": ["2 per 7d"]}}
+    assert Policy.from_json(stored).caps == CapWords(email=(Cap(2, timedelta(days=7)),)), "what it cannot do it leaves"

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from rules.facts import Bought, Cart, Consent, Counted, Facts, Go, Person, Planned, Send, Taken
+from rules.facts import Bought, Cancel, Cart, Consent, Counted, Facts, Go, Person, Planned, Send, Taken
 from rules.gate import passage
 from rules.ladder import decide
 from rules.policy import Policy
@@ -58,6 +58,15 @@ def at(hour):
         pytest.param(NOW, {"ended_by": "purchase"}, {}, "cancel purchase", id="bought a moment ago"),
         pytest.param(NOW, {"ended_by": "emptied"}, {}, "cancel emptied", id="emptied a moment ago"),
         pytest.param(at(25), {}, {}, "cancel expired expired", id="its time is over"),
+        pytest.param(NOW, person(resting_until=at(3)), {}, "defer resting", id="asked for a pause"),
+        pytest.param(NOW, person(resting_until=NOW), {}, "go", id="the pause is over"),
+        pytest.param(
+            NOW,
+            {**person(fewer=True), "counted": (Counted("sms", at(-100)),)},
+            {"not_after": at(100)},
+            "defer cap",
+            id="asked for fewer, and had one this week",
+        ),
         pytest.param(at(25), {"ended_by": "purchase"}, {}, "cancel purchase", id="bought, and too late: bought"),
         pytest.param(NOW, {}, {"step": "nudge"}, "cancel rule_removed", id="the step was taken out of the rules"),
         pytest.param(NOW, person(group="staff"), {}, "cancel not_allowed", id="the person is staff now"),
@@ -71,15 +80,50 @@ def at(hour):
         pytest.param(NOW, person(active_at=NOW - timedelta(minutes=5)), {}, "defer active", id="back in the shop"),
         pytest.param(at(13), {}, {}, "defer hours", id="it became night"),
         pytest.param(NOW, {"counted": (Counted("email", at(0)),)}, {}, "defer cap", id="another mail was quicker"),
-        pytest.param(
-            at(13), {}, {"not_after": at(20)}, "cancel expired expired", id="the night is longer than its time"
-        ),
-        pytest.param(at(13), {}, {"deferrals": 20}, "cancel deferred_too_often expired", id="put off too often"),
         pytest.param(NOW, {}, {"deferrals": 20}, "go", id="put off often, and now it can"),
     ],
 )
 def test_passage(now, known, planned, expected):
     assert told(passage(POLICY, replace(PLANNED, **planned), replace(FACTS, **known), now)) == expected
+
+
+@pytest.mark.parametrize(
+    ("now", "known", "planned", "expected"),
+    [
+        pytest.param(
+            at(13),
+            {},
+            {"not_after": at(20)},
+            "its time is over before this changes: it is 23:00 on Monday in Europe/Berlin, outside the hours of this "
+            "policy",
+            id="the night is longer than its time",
+        ),
+        pytest.param(
+            NOW,
+            person(resting_until=at(90)),
+            {},
+            "its time is over before this changes: the person asked to be left alone until 2026-05-08 02:00 UTC",
+            id="a pause that is longer than its time",
+        ),
+        pytest.param(
+            NOW,
+            {"counted": (Counted("email", at(0)),)},
+            {"deferrals": 20},
+            "put off 20 times, at last because the last email was less than 12 h ago",
+            id="put off for the cap too often",
+        ),
+        pytest.param(
+            NOW,
+            {"on_hold": True},
+            {"deferrals": 20},
+            "put off 20 times, at last because an order is there whose payment is still open",
+            id="a payment that stays open",
+        ),
+    ],
+)
+def test_what_expires_says_what_held_it(now, known, planned, expected):
+    answer = passage(POLICY, replace(PLANNED, **planned), replace(FACTS, **known), now)
+    assert answer == Cancel(expected, "expired")
 
 
 def test_a_message_whose_rule_file_is_gone_does_not_leave():

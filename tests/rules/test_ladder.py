@@ -134,6 +134,11 @@ BOUGHT_BEFORE = {"last_bought": Bought("4711", LEFT - timedelta(days=30)), "cons
         ),
         pytest.param(1, {"person": {"group": "staff"}}, "stop not_allowed", id="our own people"),
         pytest.param(24 * 31, {}, "stop expired", id="far too late"),
+        pytest.param(1, {"person": {"resting_until": hours(2)}}, "wait 2 resting", id="asked for a pause"),
+        pytest.param(30, {"person": {"resting_until": hours(29)}}, "send doubts", id="after it the next step"),
+        pytest.param(
+            1, {"person": {"fewer": True}, "counted": counted(-30)}, "wait 24 not_due", id="asked for fewer: one a week"
+        ),
         pytest.param(
             24 * 31, {"person": {"active_at": hours(24 * 31)}}, "stop expired", id="always active: it ends all the same"
         ),
@@ -210,10 +215,10 @@ def test_the_questions_stand_in_the_order_they_were_asked():
     asked = decide(POLICY, facts(counted=counted(-3)), hours(1)).questions
     assert [question.about for question in asked] == [
         "ended", "expired", "not_allowed", "rule_removed", "on_hold", "cart_closed", "in_flight", "active",
-        "not_due", "overtaken", "unless", "only_if", "reachable", "no_basis", "hours", "cap",
+        "resting", "not_due", "overtaken", "unless", "only_if", "reachable", "no_basis", "hours", "cap",
     ]  # fmt: skip
-    assert [question.passed for question in asked] == [True] * 15 + [False]
-    assert asked[13].answer == "consent 812, confirmed 2026-02-03"
+    assert [question.passed for question in asked] == [True] * 16 + [False]
+    assert asked[14].answer == "consent 812, confirmed 2026-02-03"
 
 
 def test_because_is_written_for_the_shop_owner():

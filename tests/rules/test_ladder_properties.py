@@ -139,6 +139,8 @@ def lives(draw) -> tuple[Facts, list[tuple[timedelta, str]], list[str]]:
         last_bought=draw(st.sampled_from([None, Bought("4711", left - ago)])),
         zone=draw(st.sampled_from(ZONES)),
         group=draw(rarely("staff", "")),
+        fewer=draw(rarely(True, False)),
+        resting_until=draw(rarely(left + timedelta(hours=draw(st.integers(-5, 60))), None)),
     )
     lines = (Line("P-1", "Lamp", Decimal(1), draw(st.sampled_from([None, Decimal(20)]))),)
     facts = Facts(

@@ -1,14 +1,15 @@
 """When a text may go out: country by country, state by state, by every clock that may be the person's."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules import hours, law
-from rules.facts import Person
+from rules import hours, law, questions
+from rules.facts import Cart, Facts, Person
 from rules.policy import Policy
 
 ANY = {"name": "p", "steps": [{"name": "a", "send": "email", "after": "1h"}]}
@@ -156,6 +157,45 @@ def test_hours_that_the_law_leaves_none_of():
     assert next_text("fr", datetime(2026, 5, 5, tzinfo=UTC), policy=sundays, zone="Europe/Paris") is None
 
 
+def texted(at, profile="de", zone="Europe/Berlin", **words):
+    """(what holds a text back at this wall clock, until when one handed over may arrive)"""
+    now = datetime.fromisoformat(at).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    policy = Policy.model_validate({**ANY, "legal": profile, **words})
+    facts = Facts(Cart(now, Decimal(9), "EUR"), Person({"phone": "+4915112345678"}, zone=zone), now, shop_zone=zone)
+    hold = questions.out_of_hours(policy, facts, "sms", now)
+    until = questions.deliverable_until(policy, facts, "sms", now, now + timedelta(hours=30))
+    shown = until.astimezone(ZoneInfo(zone))
+    return hold and hold.because, f"{shown:%m-%d %H:%M}"
+
+
+@pytest.mark.parametrize(
+    ("at", "words", "expected"),
+    [
+        pytest.param("2026-05-04 12:00", {}, "05-04 20:00", id="until the hours of the law end"),
+        pytest.param("2026-05-04 12:00", {"quiet": "18:00-7:00"}, "05-04 18:00", id="or those of the policy"),
+        pytest.param("2026-05-04 12:00", {"on": {"between": "9:00-17:00"}}, "05-04 17:00", id="or its part of the day"),
+        pytest.param("2026-05-09 12:00", {"profile": "fr", "zone": "Europe/Paris"}, "05-09 20:00", id="before Sunday"),
+        pytest.param("2026-05-04 21:00", {}, "05-04 21:00", id="at night: not at all"),
+        pytest.param("2026-05-04 19:57", {}, "05-04 20:00", id="three minutes are enough"),
+    ],
+)
+def test_a_text_may_arrive_until_its_hours_end(at, words, expected):
+    assert texted(at, **words)[1] == expected
+
+
+def test_a_mail_may_arrive_until_its_step_is_over():
+    now = datetime(2026, 5, 4, 10, tzinfo=UTC)
+    facts = Facts(Cart(now, Decimal(9), "EUR"), Person({"email": "a@example.org"}), now)
+    over = now + timedelta(hours=23)
+    assert questions.deliverable_until(ANY_TIME, facts, "email", now, over) == over
+
+
+def test_a_text_does_not_leave_when_it_could_not_arrive_in_time():
+    assert texted("2026-05-04 19:57")[0] is None
+    because = "it is 19:59 on Monday in Europe/Berlin, and in less than 2 min the hours for sms are over"
+    assert texted("2026-05-04 19:59")[0] == because
+
+
 ZONES = ["", "Europe/Berlin", "Europe/Paris", EASTERN, CENTRAL, "America/Phoenix", PACIFIC, "Australia/Lord_Howe"]
 PHONES = ["", NEW_YORK, PROVIDENCE, LOS_ANGELES, TOLL_FREE, "+4915112345678", "+33612345678"]
 STATES = ["", *law.PROFILES["us"].states]
@@ -187,6 +227,10 @@ def test_no_text_leaves_outside_of_the_hours_and_none_waits_longer_than_it_must(
     while not all(clock.week.holds(walked.astimezone(clock.where)) for clock in clocks):
         walked += timedelta(minutes=5)
     assert found == walked
+    over = hours.next_forbidden(ANY_TIME, found, hours.zone_of(zone, "Europe/Berlin"), clocks)
+    while all(clock.week.holds(walked.astimezone(clock.where)) for clock in clocks):
+        walked += timedelta(minutes=5)
+    assert over == walked
 
 
 def _apart(clocks):

@@ -34,6 +34,29 @@ def test_messages_that_left_count_for_the_caps():
     assert [one.at.day for one in facts.counted] == [6, 4], "newest first; who is held out got nothing"
 
 
+def test_every_channel_can_be_tried():
+    text = """
+    cart: {changed_at: "2026-05-04T10:00:00+02:00", total: 9}
+    person:
+      {email: a@example.org, phone: "+491701234567", push: true, onsite: true, region: US-TX, fewer: true,
+       resting_until: "2026-05-06T10:00:00Z", suppressed: [sms, audience], consents: {
+         sms_mkt: {state: confirmed, at: "2026-05-01T10:00:00Z"}, push_mkt: {state: hint, at: "2026-05-01T10:00:00Z"},
+         ads_audience: {state: withdrawn, at: "2026-05-01T10:00:00Z"}}}
+    taken: [{step: remind, channel: webpush, at: "2026-05-04T11:00:00Z"}]
+    counted: [{channel: sms, at: "2026-05-01T11:00:00Z"}, {channel: onsite, at: "2026-05-02T11:00:00Z"}]
+    """
+    found = read_situation(text, "cart.yaml")
+    assert isinstance(found, Situation), found
+    facts = found.told(POLICY)
+    assert set(facts.person.addresses) == {"email", "phone", "push", "onsite"}
+    assert [one.channel for one in facts.counted] == ["webpush", "onsite", "sms"]
+    assert {purpose: one.state for purpose, one in facts.person.consents.items()} == {
+        "sms_mkt": "confirmed", "push_mkt": "hint", "ads_audience": "withdrawn",
+    }  # fmt: skip
+    assert (facts.person.fewer, facts.person.resting_until.day, facts.person.region) == (True, 6, "US-TX")
+    assert facts.person.suppressed == {"sms", "audience"}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

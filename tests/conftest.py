@@ -17,9 +17,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 import redis.asyncio
+import structlog
 
 from daemon.embedded import Servers, binaries, start
 from daemon.migrate import migrate
+from tests.databases import Databases, named
 from tests.proxy import Proxy
 
 DATABASE = os.environ.get("TILLBELL_TEST_DATABASE_URL", "")
@@ -115,12 +117,6 @@ def servers() -> Iterator[Servers]:
     shutil.rmtree(folder)
 
 
-def named(url: str, database: str) -> str:
-    """The same server, another database of it."""
-    address, mark, options = url.partition("?")
-    return f"{address.rpartition('/')[0]}/{database}{mark}{options}"
-
-
 async def on_server(url: str, statement: str) -> None:
     connection = await asyncpg.connect(url)
     try:
@@ -142,22 +138,35 @@ def template(servers: Servers) -> Iterator[str]:
 @pytest.fixture
 async def empty_database(servers: Servers) -> AsyncIterator[str]:
     """The address of a database without any table."""
-    async for url in own_database(servers, "template0"):
-        yield url
+    name = f"tillbell_test_{secrets.token_hex(6)}"
+    await on_server(servers.database_url, f"CREATE DATABASE {name} TEMPLATE template0")
+    yield named(servers.database_url, name)
+    await on_server(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def databases(servers: Servers, template: str) -> Iterator[Databases]:
+    made = Databases(servers.database_url, template)
+    yield made
+    asyncio.run(made.close())
+
+
+@pytest.fixture(autouse=True)
+def plain_log() -> None:
+    """What the daemon logs in this process, short: an error shown with all that its frames hold takes seconds."""
+    show = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, show],
+        cache_logger_on_first_use=False,
+    )
 
 
 @pytest.fixture
-async def database(servers: Servers, template: str) -> AsyncIterator[str]:
+async def database(servers: Servers, databases: Databases) -> AsyncIterator[str]:
     """The address of a migrated database that belongs to this test alone."""
-    async for url in own_database(servers, template):
-        yield url
-
-
-async def own_database(servers: Servers, template: str) -> AsyncIterator[str]:
-    name = f"tillbell_test_{secrets.token_hex(6)}"
-    await on_server(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    name = await databases.take()
     yield named(servers.database_url, name)
-    await on_server(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
+    await databases.give_back(name)
 
 
 @pytest.fixture

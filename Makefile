@@ -4,10 +4,10 @@ WORKERS ?= auto
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help ready demo test test-long check lint fix bench docs lock
+.PHONY: help ready demo test test-long check lint fix bench docs lock new-channel
 
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 ready: ## make .venv from requirements.lock, or bring it up to date
 	@"$(PYTHON)" tools/bootstrap.py
@@ -41,3 +41,6 @@ docs: ready ## write all generated pages and pictures again
 
 lock: ready ## resolve the dependencies anew (ARGS="--upgrade")
 	$(BIN)/python tools/make_lock.py $(ARGS)
+
+new-channel: ready ## the skeleton of a channel, and its stage for the contract (NAME=fax)
+	@$(BIN)/python tools/new_channel.py $(NAME)

@@ -22,6 +22,7 @@ from daemon.tokens import Secrets
 
 if TYPE_CHECKING:
     from daemon.book import Keeper
+    from daemon.mail.texts import Voices
 
 
 async def _always() -> bool:
@@ -46,6 +47,8 @@ class Context:
     shops: dict[str, Shop] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
+    voices: Voices = field(default_factory=dict)
+    """What text messages say, by language tag."""
     deliveries: dict[tuple[int, str], Any] = field(default_factory=dict)
     """What is being sent, by shop and channel; kept by daemon.flow.deliver."""
     paces: dict[str, Any] = field(default_factory=dict)

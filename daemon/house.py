@@ -23,6 +23,7 @@ from daemon.embedded import folder, keys, servers
 from daemon.embedded.servers import Servers
 from daemon.errors import ConfigurationError
 from daemon.flow.shops import open_shops
+from daemon.mail.texts import load_voices
 from daemon.opening import open_channels
 from daemon.schema import check_schema, lacks
 from daemon.settings import Settings
@@ -94,6 +95,7 @@ async def window(settings: Settings, database_url: str) -> AsyncIterator[tuple[C
         pepper = own_pepper(settings) if behind else await pepper_of(settings, pool, looks=True)
         context = furnished(settings, pool, keeper, pepper)
         context.templates = await asyncio.to_thread(templates_of, settings)
+        context.voices = await asyncio.to_thread(load_voices, settings.rules_dir / "templates")
         if not behind:
             rows = await shops.every(pool)
             context.shop_ids = {row.name: row.shop_id for row in rows if row.name in keeper.book.shops}
@@ -154,6 +156,7 @@ async def bring_up(database_url: str) -> None:
 async def take_rules(context: Context) -> None:
     """Shops and templates follow the newest good book."""
     context.templates = await asyncio.to_thread(templates_of, context.settings)
+    context.voices = await asyncio.to_thread(load_voices, context.settings.rules_dir / "templates")
     await open_shops(context)
 
 

@@ -72,6 +72,35 @@ def _webpush(settings: Settings, data_dir: Path) -> Channel | None:
         ) from None
 
 
+def sms_is_configured(settings: Settings) -> bool:
+    return bool(settings.twilio_account_sid and settings.twilio_auth_token.get_secret_value())
+
+
+def _sms(settings: Settings, _: Path) -> Channel | None:
+    if not sms_is_configured(settings):
+        return None
+    from channels.sms import Config, Sms  # noqa: PLC0415  as above
+
+    try:
+        return Sms(
+            Config(
+                account=settings.twilio_account_sid,
+                token=settings.twilio_auth_token,
+                key=settings.twilio_api_key,
+                key_secret=settings.twilio_api_secret,
+                sender=settings.twilio_from,
+                base_url=settings.twilio_base_url,
+                connections=settings.twilio_connections,
+            )
+        )
+    except ValidationError as error:
+        raise ConfigurationError(
+            "\n".join(
+                f"TILLBELL_TWILIO_…: {mistake['msg'].removeprefix('Value error, ')}" for mistake in error.errors()
+            )
+        ) from None
+
+
 def _audience(_: Settings, __: Path) -> Channel | None:
     from channels.audience import Audience  # noqa: PLC0415
 
@@ -81,4 +110,4 @@ def _audience(_: Settings, __: Path) -> Channel | None:
 Opener = Callable[[Settings, Path], Channel | None]
 """The settings and the data folder, for keys that are made once and kept; None where the channel is not configured."""
 
-OPENERS: Mapping[str, Opener] = {"audience": _audience, "email": _email, "webpush": _webpush}
+OPENERS: Mapping[str, Opener] = {"audience": _audience, "email": _email, "sms": _sms, "webpush": _webpush}

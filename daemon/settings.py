@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     public_base_url: str = Field(
         "", description="Address of the public paths as seen from outside, such as https://t.shop.example."
     )
-    listen: str = Field("127.0.0.1:8080", description="Host and port of the public paths: /o /c /u /hooks.")
+    listen: str = Field("127.0.0.1:8080", description="Host and port of the public paths: /o /c /s /u /hooks.")
     private_listen: str = Field(
         "127.0.0.1:8081", description="Host and port of the private paths: /healthz /readyz /metrics."
     )
@@ -105,6 +105,29 @@ class Settings(BaseSettings):
         "failure",
         description="Delivery reports that are asked of a relay that gives them (RFC 3461). always: also of what "
         "arrived, which settles mails whose fate is unknown and doubles what comes back.",
+    )
+    twilio_account_sid: str = Field("", description="Account at Twilio (AC…). Empty: nothing can be sent by SMS.")
+    twilio_auth_token: SecretStr = Field(
+        SecretStr(""),
+        description="Its auth token: Twilio signs with it what it tells us, so it is needed beside an API key, too.",
+    )
+    twilio_api_key: str = Field("", description="API key (SK…) to log in with. Empty: the account and its token.")
+    twilio_api_secret: SecretStr = Field(SecretStr(""), description="Secret of the API key.")
+    twilio_from: str = Field(
+        "",
+        description="What texts come from where a shop says nothing else: a number (+49…), a Messaging Service (MG…), "
+        "a WhatsApp sender (whatsapp:+49…) or a name of at most eleven letters.",
+    )
+    twilio_base_url: str = Field(
+        "https://api.twilio.com", description="Address of Twilio's API; another one for trials."
+    )
+    twilio_connections: int = Field(10, ge=1, le=200, description="Connections to Twilio, per worker.")
+    sms_valid_for: timedelta = Field(
+        timedelta(minutes=10),
+        ge=timedelta(minutes=1),
+        le=timedelta(hours=10),
+        description="How long a text may wait at Twilio before it is dropped there; never into quiet hours, nor beyond "
+        "its step's time.",
     )
     lmtp_listen: str = Field(
         "",
@@ -171,6 +194,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("poll_every", "smtp_to_dot", "smtp_from_dot", "alarm_after", "drain"),
+        "sms_valid_for",
         *("keep_hits", "keep_content", "keep_events", "keep_browsers"),
         mode="before",
     )

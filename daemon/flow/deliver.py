@@ -70,6 +70,8 @@ class Delivery:
         """The last look, right before the first byte and before the last: many ask, one query answers."""
         self.queued.discard(message.fence)
         if self.pace is None or message.fence in self.pace.taken:
+            if self.pace is not None:
+                self.pace.answered(message.fence)
             return (await self._look(message))[0]
         turn = self.pace.turn(message.fence)
         try:

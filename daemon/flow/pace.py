@@ -1,13 +1,14 @@
 """The relay's rate: each process holds a share of it, and no share is used twice within the rate's span.
 
-A token is taken right before a mail's first byte and is free again one span after the relay's answer, so however late
-either is, the relay never counts more in any span than there are tokens. The shares of all processes together are never
-more than the rate; they move to whoever has more to send.
+A token is taken right before a mail's first byte and is free again one span after the relay has surely seen that byte,
+so however late either is, the relay never counts more in any span than there are tokens. The shares of all processes
+together are never more than the rate; they move to whoever has more to send.
 """
 
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
 from collections import deque
 from collections.abc import Mapping
 
@@ -33,6 +34,8 @@ AHEAD = 0.25
 """Mails are claimed for tokens that come free within so many seconds."""
 JITTER = 0.01
 """Seconds of a transaction that are not the line's doing: the next one may be faster by that much."""
+SURE = 50
+"""Acceptances, or those of two spans if they are more, before which nobody knows how short a transaction can be."""
 HUNGRY_FOR = 1.0
 LINGER = 2.0
 """Seconds after the last mail until a share is given up."""
@@ -61,11 +64,13 @@ class Pace:
         """Fences that have been claimed and have no token yet."""
         self.taken: dict[int, float] = {}
         """Tokens on their way, by fence, with the instant of the first byte."""
+        self.heard: dict[int, float] = {}
+        """Of those on their way: when the relay had answered something, so it had counted their beginning."""
         self.cooling: deque[float] = deque()
         """When each token that was used is free again, in order."""
         self.waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self.shortest = float("inf")
-        """Seconds from a first byte to its acceptance."""
+        self.shortest, self.accepted = float("inf"), 0
+        """Seconds from a first byte to its acceptance, of so many."""
         self.hungry_until = self.busy_until = 0.0
         self.limited: set[int] = set()
         """Shops that had more to send."""
@@ -121,18 +126,26 @@ class Pace:
         if fence in self.taken:
             self.taken[fence] = monotonic()
 
+    def answered(self, fence: int) -> None:
+        """The relay has answered what came before the body: it has seen the beginning."""
+        if fence in self.taken:
+            self.heard.setdefault(fence, monotonic())
+
     def used(self, fence: int, *, accepted: bool = False) -> None:
-        """The relay has answered, or never will. The body waits for an answer of its own, so at least half of the
-        shortest transaction lies between its first byte and the acceptance: that much of the span has passed."""
+        """The relay has answered, or never will. A relay may count beginnings or acceptances: a span has to pass since
+        either. The next mail is accepted at least half of the shortest transaction after its own beginning, so that
+        much of the second span has passed already, once it is known how short they can be. Where the relay was not
+        heard of before it accepted, none of it has."""
         self.expected.discard(fence)
-        since = self.taken.pop(fence, None)
+        since, heard = self.taken.pop(fence, None), self.heard.pop(fence, None)
         if since is None:
             return
-        now = monotonic()
+        now, span = monotonic(), self.rate.span
         if accepted:
-            self.shortest = min(self.shortest, now - since)
-        passed = max(0.0, self.shortest - JITTER) / 2 if self.shortest < self.rate.span else 0.0
-        self.cooling.append(now + self.rate.span - passed)
+            self.shortest, self.accepted = min(self.shortest, now - since), self.accepted + 1
+        sure = self.accepted > max(SURE, 2 * self.rate.tokens) and self.shortest < span
+        passed = max(0.0, self.shortest - JITTER) / 2 if sure else 0.0
+        insort(self.cooling, max(heard + span, now + span - passed) if heard is not None else now + span)
         self._settle()
 
     def _settle(self) -> None:

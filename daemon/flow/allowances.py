@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,9 +24,13 @@ IDLE = timedelta(seconds=1)
 HOUR, DAY, HOURS = 3600, timedelta(days=1), 25
 """Hours are counted whole: 25 of them hold any 24 hours."""
 SPARED_FOR = timedelta(minutes=5)
+BATCH = 5_000
 ASKED_FOR_LESS = ("421 4.7", "450 4.2.1", "451 4.7.5", "451 4.7.6", "452 4.3.1", "452 4.2.1")
 """Beginnings of what providers say to too many mails: Gmail 421 4.7.0 and .28 and 450 4.2.1, Outlook 451 4.7.5xx and
 4.7.6xx, Yahoo 421 4.7.0. Greylisting (451 4.7.1, 450 4.7.1) is not among them."""
+
+LINE = re.compile(r"held by the allowance of (?P<name>.+): \d+/[smh]")
+WARMTH = re.compile(r"held by the warm-up of .+: at most \d+ mails on day (?P<day>\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,47 @@ def _move(go: Move, place: Place | Rest) -> Move:
     return go if isinstance(place, Place) else Move(go.id, "rest", place.reason, rests_for=place.rests_for)
 
 
+async def free(context: Context, shop_id: int) -> int:
+    """How many messages are held by what is no longer the rule: they are looked at again now. Asked by each process
+    when it has read its settings and rules; one that still has the old ones holds them once more."""
+    freed = 0
+    for channel in context.channels:
+        plan = plan_of(context, shop_id, channel) or Plan()
+        held = [one.reason for one in await allowances.held(context.pool, shop_id) if one.channel == channel]
+        old = [reason for reason in held if not holds(plan, reason)]
+        if not old:
+            continue
+        lines = [f"domain {found['name']}" for reason in old if (found := LINE.fullmatch(reason))]
+        await allowances.forget_lines(context.pool, channel, lines)
+        while number := await allowances.free(context.pool, shop_id, channel, old, BATCH):
+            freed += number
+    return freed
+
+
+def holds(plan: Plan, reason: str) -> bool:
+    """Whether this would still be said of a message that does not fit."""
+    if found := LINE.fullmatch(reason):
+        known = rate_of(found["name"], plan.domains)
+        return known is not None and reason == _held_in_line(*known)
+    if found := WARMTH.fullmatch(reason):
+        warm_up, day = plan.warm_up, int(found["day"])
+        limit = warm_up.limit(day) if warm_up else None
+        return limit is not None and reason == _held_by_warmth(plan, limit, day)
+    return bool(plan.per_day) and reason == _held_by_day(plan)
+
+
+def _held_in_line(name: str, rate: Rate) -> str:
+    return f"held by the allowance of {name}: {rate}"
+
+
+def _held_by_day(plan: Plan) -> str:
+    return f"held by the allowance of the relay: {plan.per_day} in 24 hours"
+
+
+def _held_by_warmth(plan: Plan, limit: int, day: int) -> str:
+    return f"held by the warm-up of {plan.sender}: at most {limit} mails on day {day}"
+
+
 def _names(plan: Plan, wish: Wish) -> list[str]:
     """The rows that a message is counted in."""
     known = rate_of(wish.domain, plan.domains)
@@ -152,7 +198,7 @@ def _day(plan: Plan, row: Allowance) -> Rest | None:
     if sum(used.values()) < plan.per_day:
         return None
     ends = datetime.fromtimestamp((min(used) + HOURS) * HOUR, row.at.tzinfo)
-    return Rest(f"held by the allowance of the relay: {plan.per_day} in 24 hours", ends - row.at)
+    return Rest(_held_by_day(plan), ends - row.at)
 
 
 def _warmth(plan: Plan, row: Allowance) -> Rest | None:
@@ -161,8 +207,7 @@ def _warmth(plan: Plan, row: Allowance) -> Rest | None:
     limit = plan.warm_up.limit(day)
     if limit is None or (row.used or {}).get(str(day), 0) < limit:
         return None
-    reason = f"held by the warm-up of {plan.sender}: at most {limit} mails on day {day}"
-    return Rest(reason, row.since_real + day * DAY - row.at)
+    return Rest(_held_by_warmth(plan, limit, day), row.since_real + day * DAY - row.at)
 
 
 def _age(row: Allowance) -> int:
@@ -194,7 +239,7 @@ def _line(plan: Plan, wish: Wish, row: Allowance) -> Place | Rest:
         row.next_real = free + each
         return Place((free - row.at).total_seconds())
     row.queue_real = max(row.queue_real or free, free) + each
-    return Rest(f"held by the allowance of {name}: {rate}", row.queue_real - row.at)
+    return Rest(_held_in_line(name, rate), row.queue_real - row.at)
 
 
 def _spaced(rate: Rate, row: Allowance) -> timedelta:

@@ -8,7 +8,7 @@ import structlog
 
 from daemon import shops as connectors
 from daemon.context import Context
-from daemon.flow import lateness
+from daemon.flow import allowances, lateness
 from daemon.store import carts, clock, persons, recoveries, shops, work
 from daemon.store.database import Connection, Pool, again
 
@@ -34,6 +34,8 @@ async def open_shops(context: Context) -> None:
                 await known.close()
         context.shop_ids[name] = shop_id
         await lateness.hold(context, context.pool, name, shop_id, words.mode, now)
+        if freed := await allowances.free(context, shop_id):
+            log.info("claimed", shop=name, messages=0, freed=freed, because="what is allowed has changed")
         if words.mailbox is not None:
             await work.bring_forward(context.pool, shop_id, "mailbox", now)
     for name in set(context.shops) - set(book.shops):

@@ -105,6 +105,15 @@ async def forget(db: Connection | Pool) -> None:
     await sql.forget(db)
 
 
+async def forget_lines(db: Connection | Pool, channel: str, names: Sequence[str]) -> None:
+    await sql.forget_lines(db, channel=channel, names=sorted(set(names)))
+
+
+async def free(db: Connection | Pool, shop_id: int, channel: str, reasons: Sequence[str], most: int) -> int:
+    """How many that were held for these reasons may be looked at again now."""
+    return len(await sql.free(db, shop_id=shop_id, channel=channel, reasons=sorted(reasons), most=most))
+
+
 async def held(db: Connection | Pool, shop_id: int) -> list[Held]:
     """What allowances hold back now."""
     return [Held(**row) for row in await sql.held(db, shop_id=shop_id)]

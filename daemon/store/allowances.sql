@@ -50,6 +50,26 @@ WHERE a.channel = old.channel AND a.name = old.name;
 -- Messages that an allowance holds back, by reason, and when the next of them is looked at again.
 SELECT m.channel, m.reason, count(*) AS messages, min(m.retry_real) - clock_timestamp() AS next_in
 FROM message m
-WHERE m.shop_id = :shop_id AND m.state IN ('prepared', 'retry_wait') AND m.retry_real > clock_timestamp()
+WHERE m.shop_id = :shop_id AND m.state IN ('prepared', 'retry_wait') AND m.retry_real > (SELECT clock_timestamp())
     AND m.reason LIKE 'held by %'
 GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- name: forget_lines!
+-- Nobody stands in these lines any more: their rate is another one now.
+UPDATE allowance a SET next_real = NULL, queue_real = NULL FROM (
+    SELECT channel, name FROM allowance WHERE channel = :channel AND name = ANY(:names::text[])
+    ORDER BY name FOR NO KEY UPDATE
+) AS old
+WHERE a.channel = old.channel AND a.name = old.name;
+
+-- name: free
+-- Messages that are held for these reasons are looked at again now. What somebody is at just then is stepped over: its own
+-- claim says what becomes of it.
+WITH them AS MATERIALIZED (
+    SELECT id FROM message WHERE shop_id = :shop_id AND channel = :channel AND state IN ('prepared', 'retry_wait')
+        AND retry_real > (SELECT clock_timestamp()) AND reason = ANY(:reasons::text[])
+    ORDER BY id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE message m SET retry_real = clock_timestamp() FROM them
+WHERE m.shop_id = :shop_id AND m.id = them.id AND m.state IN ('prepared', 'retry_wait')
+RETURNING m.id;

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from daemon.flow.allowances import Place, Plan, Rest, Wish, allot, domain_of
+from daemon.flow.allowances import Place, Plan, Rest, Wish, allot, domain_of, holds
+from daemon.flow.shops import open_shops
 from daemon.rates import read_domain_rates
 from daemon.store import allowances
 from daemon.store.allowances import Allowance
@@ -104,6 +105,61 @@ def test_a_warm_up_goes_upwards(words):
 
 def test_domains_are_as_dns_has_them():
     assert domain_of("Ada@MÜNCHEN.example") == "xn--mnchen-3ya.example"
+
+
+WARM = WarmUp(first_day=10, grows=1.5, until=100)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "freed"),
+    [
+        pytest.param(Plan(per_day=1), Plan(per_day=2), True, id="more a day"),
+        pytest.param(Plan(per_day=1), Plan(), True, id="no limit a day"),
+        pytest.param(Plan(per_day=1), Plan(per_day=1, domains=GMAIL.domains), False, id="as many a day as before"),
+        pytest.param(GMAIL, Plan(domains=read_domain_rates("gmail.com=30/s")), True, id="a faster line"),
+        pytest.param(GMAIL, Plan(domains=read_domain_rates("*=20/s")), False, id="the same rate by another word"),
+        pytest.param(GMAIL, Plan(domains=read_domain_rates("gmx.de=20/s")), True, id="a line for others only"),
+        pytest.param(Plan(warm_up=WARM, sender="a.example"), Plan(sender="a.example"), True, id="no warm-up"),
+        pytest.param(
+            Plan(warm_up=WARM, sender="a.example"),
+            Plan(warm_up=WarmUp(first_day=20, grows=1.5, until=100), sender="a.example"),
+            True,
+            id="a warmer one",
+        ),
+        pytest.param(
+            Plan(warm_up=WARM, sender="a.example"), Plan(warm_up=WARM, sender="a.example"), False, id="as warm"
+        ),
+    ],
+)
+def test_what_holds_a_mail_no_longer_lets_it_go(before, after, freed):
+    names = ("day", "domain gmail.com", "warm-up a.example")
+    [*_, last] = allot(before, wishes(99), {name: row(name) for name in names}).values()
+    assert isinstance(last, Rest)
+    assert holds(before, last.reason)
+    assert holds(after, last.reason) != freed
+
+
+async def test_a_raised_allowance_frees_what_was_told_to_come_back(make_town, make_buyer):
+    """At the next start, when the settings are read, and not in a day."""
+    town = await make_town(smtp_per_day=1, smtp_domain_rates="example.org=1/h")
+    for name in ("ada", "bob", "cid"):
+        await town.leaves_cart(f"cart of {name}", make_buyer(name), "red")
+    await town.passes(hours=1, minutes=1)
+    assert len(town.letters.taken) == 1
+    reasons = {one.reason.split(":")[0] for one in await allowances.held(town.context.pool, town.shop_id)}
+    assert reasons == {"held by the allowance of the relay"}
+    town.context.settings = town.context.settings.model_copy(update={"smtp_per_day": 9})
+    await open_shops(town.context)
+    await town.settles()
+    assert len(town.letters.taken) == 1
+    reasons = {one.reason for one in await allowances.held(town.context.pool, town.shop_id)}
+    assert reasons == {"held by the allowance of example.org: 1/h"}
+    faster = read_domain_rates("example.org=9/s")
+    town.context.settings = town.context.settings.model_copy(update={"smtp_domain_rates": faster})
+    await open_shops(town.context)
+    await town.settles()
+    assert len(town.letters.taken) == 3
+    assert await allowances.held(town.context.pool, town.shop_id) == []
 
 
 async def test_an_address_that_no_mail_can_go_to_holds_up_nobody_else(make_town, make_buyer):

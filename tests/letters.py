@@ -36,8 +36,12 @@ ADD_PERSON = """
 INSERT INTO person (shop_id, email, email_hmac, locale, created_at) VALUES ($1, $2, $3, $4, $5) RETURNING id
 """
 ADD_CONSENT = """
-INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence, wording)
-VALUES ($1, $2, 'email_mkt', $3, $4, $4, 'shop', 'opt-in 17', 'Yes please')
+WITH said AS (
+    INSERT INTO wording (shop_id, sha256, text, first_used_at) VALUES ($1, sha256('Yes please'), 'Yes please', $4)
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence, wording_sha256)
+VALUES ($1, $2, 'email_mkt', $3, $4, $4, 'shop', 'opt-in 17', sha256('Yes please'))
 """
 ADD_POLICY = """
 INSERT INTO policy (shop_id, hash, name, body, first_used_at) VALUES ($1, 'h', 'main', '{}', $2) ON CONFLICT DO NOTHING

@@ -30,6 +30,7 @@ WHY: Mapping[str, str] = {
     "identity": "by what the shop's records are known to be theirs",
     "consent": "what they allowed and withdrew, with the proof (GDPR Art. 7(1))",
     "subscription": "which browsers take pushes for them, and the keys that only these can read with",
+    "opt_in": "that they were asked to confirm a consent, and what came of it",
     "suppression": "that they are not written to, as a keyed hash of the address (UWG § 7, GDPR Art. 21(3))",
     "cart": "what lies or lay in their carts: what the messages are about",
     "order": "that and when they bought: to be silent then, and to count what the messages bring",

@@ -9,11 +9,13 @@ from datetime import datetime
 import phonenumbers
 
 from daemon.context import Context, address_hmac
-from daemon.flow import graves
-from daemon.shops.base import ConsentHint, Customer
+from daemon.flow import consents, graves
+from daemon.shops.base import Customer
+from daemon.store import consents as ledger
 from daemon.store import persons, recoveries
+from daemon.store.consents import ConsentRow
 from daemon.store.database import Connection
-from daemon.store.persons import ConsentRow, Description, Known, Word
+from daemon.store.persons import Description, Known, Word
 from rules.holdout import held_out
 
 
@@ -151,14 +153,14 @@ async def merge(context: Context, db: Connection, shop_id: int, older: int, youn
     """Two that turn out to be one: the older survives, the younger's recovery ends, what forbids is kept from both.
     The caller holds both locks."""
     share = context.keeper.book.shops[context.shop_name(shop_id)].holdout
-    consents = await persons.consents_of(db, shop_id, [older, younger])
+    words = await persons.consents_of(db, shop_id, [older, younger])
     keys = await persons.split_keys(db, shop_id, [older, younger])
     await recoveries.end_of_persons(db, shop_id, [younger], "merged", now)
     await persons.merge(db, shop_id, older, younger, now)
     if held_out(keys[older], share) != held_out(keys[younger], share):
         await persons.cross(db, shop_id, older, now)
-    withdrawn = {purpose for (_, purpose), word in consents.items() if word.state == "withdrawn"}
-    await persons.add_consents(
+    withdrawn = {purpose for (_, purpose), word in words.items() if word.state == "withdrawn"}
+    await ledger.add(
         db,
         shop_id,
         [ConsentRow(older, purpose, "withdrawn", now, "merge", f"person {younger}", "") for purpose in withdrawn],
@@ -210,6 +212,7 @@ def description(pepper: bytes, person: int, customer: Customer, known: Known | N
         group=customer.group,
         is_guest=customer.is_guest,
         may_be_written_to=customer.may_be_written_to,
+        region=customer.region,
     )
 
 
@@ -234,24 +237,10 @@ async def _consents(db: Connection, shop_id: int, pairs: Sequence[tuple[int, Cus
     newest = await persons.consents_of(db, shop_id, [person for person, _ in said])
     rows = []
     for person, hint in said:
-        row = _news(person, hint, newest.get((person, hint.purpose)), now)
+        row = consents.news(person, hint, newest.get((person, hint.purpose)), now)
         if row is not None:
             rows.append(row)
             newest[person, hint.purpose] = Word(row.state, row.evidence, row.at)
     if rows:
-        await persons.add_consents(db, shop_id, rows, now)
+        await ledger.add(db, shop_id, rows, now)
         await persons.raise_facts(db, shop_id, [row.person_id for row in rows])
-
-
-def _news(person: int, hint: ConsentHint, newest: Word | None, now: datetime) -> ConsentRow | None:
-    state = "hint" if hint.state == "confirmed" and not hint.evidence else hint.state
-    if newest is not None:
-        if hint.at is not None and hint.at < newest.at:
-            return None  # arrived late
-        if newest.state == state and newest.evidence == hint.evidence:
-            return None
-        if state in ("hint", "requested") and newest.state in ("confirmed", "withdrawn"):
-            return None
-        if state == "confirmed" and newest.state == "withdrawn" and (hint.at is None or hint.at == newest.at):
-            return None  # an old proof does not undo a later withdrawal
-    return ConsentRow(person, hint.purpose, state, hint.at or now, hint.source or "shop", hint.evidence, hint.wording)

@@ -54,6 +54,14 @@ class ConsentHint:
     source: str = ""
     evidence: str = ""
     wording: str = ""
+    source_url: str = ""
+    """The page on which it was given."""
+    ip: str = ""
+    """The client's address as the shop saw it; only its network is kept."""
+    user_agent: str = ""
+    requested_at: datetime | None = None
+    ask: bool = False
+    """Of a `requested` one: the shop wants it confirmed by a mail or text of ours (double opt-in)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,8 @@ class Customer:
     """BCP 47, empty where the shop does not say."""
     zone: str = ""
     country: str = ""
+    region: str = ""
+    """Where goods were last sent to, by ISO 3166-2, like `US-TX`; empty where the shop does not say."""
     group: str = ""
     is_guest: bool = False
     may_be_written_to: bool = True

@@ -22,6 +22,7 @@ from daemon.shops.wire_values import (
     Proof,
     Quantity,
     Ref,
+    Region,
     Sum,
     Time,
     Url,
@@ -64,17 +65,36 @@ class Consent(Wire):
         "", description="Proof of a confirmed one: time and address of the click, id of the record."
     )
     wording: Proof = Field("", description="The sentence that the customer agreed to.")
+    source_url: Url = Field("", description="The page on which it was given.")
+    ip: Word = Field("", description="The customer's network address; only its network (/24, /48) is kept.")
+    user_agent: Name = Field("", description="What the customer's browser calls itself.")
+    requested_at: Time | None = Field(None, description="Of a confirmed one: when it was asked for.")
+    ask: bool = Field(
+        False, description="With `requested`: have tillbell write to the customer, who then confirms (double opt-in)."
+    )
 
     @model_validator(mode="after")
     def _proved(self) -> Consent:
         if self.state == "confirmed" and not self.evidence:
             raise ValueError('confirmed needs "evidence"; without proof the state is "hint"')
+        if self.ask and not (self.state == "requested" and self.wording):
+            raise ValueError('ask goes with the state "requested", and needs the "wording" that is to be confirmed')
         return self
 
     def hint(self, at: datetime | None) -> base.ConsentHint:
         """As the core takes it; `at` where the shop gives no time."""
         return base.ConsentHint(
-            self.purpose, self.state, self.at or at, self.source or "shop", self.evidence, self.wording
+            purpose=self.purpose,
+            state=self.state,
+            at=self.at or at,
+            source=self.source or "shop",
+            evidence=self.evidence,
+            wording=self.wording,
+            source_url=self.source_url,
+            ip=self.ip,
+            user_agent=self.user_agent,
+            requested_at=self.requested_at,
+            ask=self.ask,
         )
 
 
@@ -89,6 +109,7 @@ class Customer(Wire):
     locale: Locale = Field("", description="Language of the customer, such as de or de-AT.")
     zone: Zone = Field("", description="Time zone, such as Europe/Berlin.")
     country: Country = ""
+    region: Region = Field("", description="Where goods were last sent to, by ISO 3166-2, such as US-TX.")
     group: Word = ""
     is_guest: bool = False
     may_be_written_to: bool = Field(True, description="false: a blocked or an internal account; never written to.")
@@ -105,6 +126,7 @@ class Customer(Wire):
             locale=self.locale,
             zone=self.zone,
             country=self.country,
+            region=self.region,
             group=self.group,
             is_guest=self.is_guest,
             may_be_written_to=self.may_be_written_to,

@@ -21,6 +21,7 @@ NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,25})?")
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 CURRENCY = re.compile(r"[A-Z]{3}")
 COUNTRY = re.compile(r"[A-Z]{2}")
+REGION = re.compile(r"[A-Z]{2}-[A-Z0-9]{1,3}")
 LOCALE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
 EMAIL = re.compile(r"[^@\s<>(),;:\"\\\x00-\x1f]{1,64}@[^@\s<>(),;:\"\\\x00-\x1f]{1,253}")
 BAD_IN_URL = re.compile(r"[\s\"'<>\\^`{|}\x00-\x1f\x7f]")
@@ -199,6 +200,11 @@ Country = Annotated[
     str,
     BeforeValidator(_matching(COUNTRY, str.upper, "two letters of ISO 3166, such as DE")),
     _shown("string", pattern="^[A-Za-z]{2}$"),
+]
+Region = Annotated[
+    str,
+    BeforeValidator(_matching(REGION, str.upper, "a code of ISO 3166-2, such as US-TX")),
+    _shown("string", pattern="^[A-Za-z]{2}-[A-Za-z0-9]{1,3}$"),
 ]
 Locale = Annotated[
     str,

@@ -121,7 +121,10 @@ async def erase(
     await sql.erase_person(db, now=now, **who)
     await sql.erase_identities(db, **who)
     await sql.erase_subscriptions(db, **who)
+    hashes = [row["sha256"] for row in await sql.wordings(db, **who)]
     await sql.erase_consents(db, **who)
+    await sql.erase_requests(db, **who)
+    await sql.erase_wordings(db, shop_id=shop_id, hashes=hashes)
     await sql.erase_reasons(db, shop_id=shop_id, hmacs=sorted(hmacs))
     await sql.erase_pauses(db, shop_id=shop_id, words=sorted(words))
     await sql.erase_carts(db, now=now, **who)

@@ -25,8 +25,11 @@ WITH us AS MATERIALIZED (
 )
 SELECT 'person' AS noun, p.id AS place, to_jsonb(p) AS held FROM person p JOIN us ON p.id = us.id WHERE p.shop_id = :shop_id
 UNION ALL SELECT 'identity', 0, to_jsonb(i) FROM identity i JOIN us ON i.person_id = us.id WHERE i.shop_id = :shop_id
-UNION ALL SELECT 'consent', k.id, to_jsonb(k) FROM consent k JOIN us ON k.person_id = us.id WHERE k.shop_id = :shop_id
 UNION ALL SELECT 'subscription', b.id, to_jsonb(b) FROM subscription b JOIN us ON b.person_id = us.id WHERE b.shop_id = :shop_id
+UNION ALL SELECT 'consent', k.id, to_jsonb(k) || jsonb_build_object('wording', coalesce(w.text, ''))
+    FROM consent k JOIN us ON k.person_id = us.id LEFT JOIN wording w ON w.shop_id = k.shop_id AND w.sha256 = k.wording_sha256
+    WHERE k.shop_id = :shop_id
+UNION ALL SELECT 'opt_in', o.id, to_jsonb(o) FROM opt_in o JOIN us ON o.person_id = us.id WHERE o.shop_id = :shop_id
 UNION ALL SELECT 'suppression', 0, to_jsonb(s) FROM suppression s JOIN us ON s.address_hmac IN (us.email_hmac, us.phone_hmac)
     WHERE s.shop_id = :shop_id
 UNION ALL SELECT 'cart', c.id, to_jsonb(c) FROM cart c JOIN us ON c.person_id = us.id WHERE c.shop_id = :shop_id
@@ -58,7 +61,8 @@ SELECT kind, value FROM identity WHERE shop_id = :shop_id AND person_id = ANY(:p
 -- name: erase_person!
 -- The number stays, with the share that it drew, for the comparison of the held-out; nothing says any more who it was.
 UPDATE person SET customer_ref = NULL, email = NULL, email_hmac = NULL, phone = NULL, phone_hmac = NULL, first_name = '',
-    last_name = '', locale = '', zone = '', country = '', customer_group = '', may_be_written_to = false, active_at = NULL,
+    last_name = '', locale = '', zone = '', country = '', customer_group = '', region = '', chosen_locale = '',
+    fewer = false, wanted_again_at = NULL, may_be_written_to = false, active_at = NULL,
     written_to_elsewhere_at = NULL, erased_at = coalesce(erased_at, :now), facts_no = facts_no + 1
 WHERE shop_id = :shop_id AND id = ANY(:people::bigint[]);
 
@@ -81,8 +85,24 @@ DELETE FROM identity WHERE shop_id = :shop_id AND person_id = ANY(:people::bigin
 
 -- name: erase_consents!
 -- That there was a consent stays, for the messages that rest on it; who gave it how goes.
-UPDATE consent SET source = 'erased', evidence = CASE WHEN evidence = '' THEN '' ELSE 'erased' END, wording = ''
+UPDATE consent SET source = 'erased', evidence = CASE WHEN evidence = '' THEN '' ELSE 'erased' END, wording_sha256 = NULL,
+    source_url = '', ip_net = '', user_agent = ''
 WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);
+
+-- name: wordings
+-- The sentences that they agreed to, by their hashes.
+SELECT wording_sha256 AS sha256 FROM consent
+WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]) AND wording_sha256 IS NOT NULL
+UNION SELECT wording_sha256 FROM opt_in WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);
+
+-- name: erase_requests!
+DELETE FROM opt_in WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);
+
+-- name: erase_wordings!
+-- A sentence that nobody else agreed to may have been made for this person alone.
+DELETE FROM wording w WHERE w.shop_id = :shop_id AND w.sha256 = ANY(:hashes::bytea[])
+    AND NOT EXISTS (SELECT FROM consent k WHERE k.shop_id = w.shop_id AND k.wording_sha256 = w.sha256)
+    AND NOT EXISTS (SELECT FROM opt_in o WHERE o.shop_id = w.shop_id AND o.wording_sha256 = w.sha256);
 
 -- name: erase_reasons!
 -- Suppressions stay, as hashes; what somebody typed beside them may name the person.

@@ -144,6 +144,9 @@ def _person(row: Any) -> Person:
         last_bought=Bought(*row["last_bought"]) if row["last_bought"] else None,
         zone=row["zone"],
         group=row["customer_group"],
+        region=row["region"],
+        fewer=row["fewer"],
+        resting_until=row["wanted_again_at"],
         active_at=max(seen),
     )
 

@@ -2,7 +2,9 @@
 -- Everything the rules are told about these recoveries, in one query. Asked again under the persons' locks by the gate.
 -- OFFSET 0: person and cart are looked up one by one, and never all of them hashed because statistics are old.
 SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.policy_name, r.started_at, r.wake_at, r.state,
-    p.facts_no, p.email, p.phone, p.zone, p.customer_group, p.may_be_written_to, p.active_at, p.locale, p.first_name, p.last_name,
+    p.facts_no, p.email, p.phone, p.zone, p.region, p.fewer, p.wanted_again_at, p.customer_group, p.may_be_written_to,
+    p.active_at,
+    coalesce(nullif(p.chosen_locale, ''), p.locale) AS locale, p.first_name, p.last_name,
     c.changed_at, c.still_since, c.first_seen_at, c.total, c.total_is_estimate, c.currency, c.lines, c.state AS cart_state,
     c.stage, c.recovery_url, c.ref AS cart_ref,
     ARRAY(

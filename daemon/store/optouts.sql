@@ -36,14 +36,16 @@ WHERE shop_id = :shop_id AND channel = 'email' AND address_hmac = :address_hmac
 
 -- name: restore!
 -- If the newest word is this link's withdrawal, the one before it counts again; the ledger keeps all three.
-INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence, wording)
-SELECT :shop_id, :person_id, 'email_mkt', earlier.state, :at, :at, earlier.source, earlier.evidence, earlier.wording
+INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence, wording_sha256,
+    source_url, requested_at, confirmed_at)
+SELECT :shop_id, :person_id, 'email_mkt', earlier.state, :at, :at, earlier.source, earlier.evidence, earlier.wording_sha256,
+    earlier.source_url, earlier.requested_at, earlier.confirmed_at
 FROM (
     SELECT id, state, source, evidence FROM consent
     WHERE shop_id = :shop_id AND person_id = :person_id AND purpose = 'email_mkt' ORDER BY id DESC LIMIT 1
 ) newest
 JOIN LATERAL (
-    SELECT state, source, evidence, wording FROM consent
+    SELECT state, source, evidence, wording_sha256, source_url, requested_at, confirmed_at FROM consent
     WHERE shop_id = :shop_id AND person_id = :person_id AND purpose = 'email_mkt' AND id < newest.id
     ORDER BY id DESC LIMIT 1
 ) earlier ON true

@@ -43,6 +43,7 @@ class Description:
     group: str
     is_guest: bool
     may_be_written_to: bool
+    region: str = ""
 
 
 class Word(NamedTuple):
@@ -51,17 +52,6 @@ class Word(NamedTuple):
     state: str
     evidence: str
     at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class ConsentRow:
-    person_id: int
-    purpose: str
-    state: str
-    at: datetime
-    source: str
-    evidence: str
-    wording: str
 
 
 async def lock(db: Connection, shop_id: int, persons: Sequence[int]) -> list[int]:
@@ -133,6 +123,7 @@ async def describe(db: Connection, shop_id: int, people: Sequence[Description], 
         "groups": [one.group for one in rows],
         "guests": [one.is_guest for one in rows],
         "may": [one.may_be_written_to for one in rows],
+        "regions": [one.region for one in rows],
     }
     return [row["id"] for row in await sql.describe(db, shop_id=shop_id, version=version, **columns)]
 
@@ -153,23 +144,6 @@ async def consents_of(db: Connection, shop_id: int, persons: Sequence[int]) -> d
     """By (person, purpose): the newest word."""
     rows = await sql.consents_of(db, shop_id=shop_id, persons=sorted(set(persons)))
     return {(row["person_id"], row["purpose"]): Word(row["state"], row["evidence"], row["at"]) for row in rows}
-
-
-async def add_consents(db: Connection, shop_id: int, rows: Sequence[ConsentRow], now: datetime) -> None:
-    """Append to the ledger. The caller holds the persons' locks."""
-    ordered = sorted(rows, key=lambda row: (row.person_id, row.purpose))
-    await sql.add_consents(
-        db,
-        shop_id=shop_id,
-        persons=[row.person_id for row in ordered],
-        purposes=[row.purpose for row in ordered],
-        states=[row.state for row in ordered],
-        times=[row.at for row in ordered],
-        sources=[row.source for row in ordered],
-        evidences=[row.evidence for row in ordered],
-        wordings=[row.wording for row in ordered],
-        now=now,
-    )
 
 
 async def emails(db: Connection, shop_id: int, persons: Sequence[int]) -> dict[int, str]:

@@ -51,17 +51,17 @@ UPDATE person p SET
     customer_ref = n.customer_ref, email = n.email, email_hmac = n.email_hmac, phone = n.phone, phone_hmac = n.phone_hmac,
     first_name = n.first_name, last_name = n.last_name, locale = n.locale, zone = n.zone, country = n.country,
     customer_group = n.customer_group, is_guest = n.is_guest, may_be_written_to = n.may_be_written_to,
-    described_version = :version, facts_no = p.facts_no + 1
+    region = n.region, described_version = :version, facts_no = p.facts_no + 1
 FROM unnest(:persons::bigint[], :customer_refs::text[], :emails::text[], :email_hmacs::bytea[], :phones::text[],
     :phone_hmacs::bytea[], :first_names::text[], :last_names::text[], :locales::text[], :zones::text[], :countries::text[],
-    :groups::text[], :guests::boolean[], :may::boolean[])
+    :groups::text[], :guests::boolean[], :may::boolean[], :regions::text[])
     AS n (id, customer_ref, email, email_hmac, phone, phone_hmac, first_name, last_name, locale, zone, country,
-        customer_group, is_guest, may_be_written_to)
+        customer_group, is_guest, may_be_written_to, region)
 WHERE p.shop_id = :shop_id AND p.id = n.id AND p.described_version <= :version
     AND (p.customer_ref, p.email, p.phone, p.first_name, p.last_name, p.locale, p.zone, p.country,
-         p.customer_group, p.is_guest, p.may_be_written_to)
+         p.customer_group, p.is_guest, p.may_be_written_to, p.region)
     IS DISTINCT FROM (n.customer_ref, n.email, n.phone, n.first_name, n.last_name, n.locale, n.zone, n.country,
-         n.customer_group, n.is_guest, n.may_be_written_to)
+         n.customer_group, n.is_guest, n.may_be_written_to, n.region)
 RETURNING p.id;
 
 -- name: seen_active
@@ -79,13 +79,6 @@ UPDATE person SET facts_no = facts_no + 1 WHERE shop_id = :shop_id AND id = ANY(
 SELECT DISTINCT ON (person_id, purpose) person_id, purpose, state, at, evidence
 FROM consent WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[])
 ORDER BY person_id, purpose, id DESC;
-
--- name: add_consents!
-INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence, wording)
-SELECT :shop_id, n.person_id, n.purpose, n.state, n.at, :now, n.source, n.evidence, n.wording
-FROM unnest(:persons::bigint[], :purposes::text[], :states::text[], :times::timestamptz[], :sources::text[],
-    :evidences::text[], :wordings::text[]) AS n (person_id, purpose, state, at, source, evidence, wording)
-ORDER BY n.person_id, n.purpose;
 
 -- name: emails
 SELECT id, email FROM person WHERE shop_id = :shop_id AND id = ANY(:persons::bigint[]) AND email IS NOT NULL ORDER BY id;
@@ -118,6 +111,8 @@ WITH moved_identities AS (
     RETURNING message.id
 ), moved_browsers AS (
     UPDATE subscription SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
+), moved_requests AS (
+    UPDATE opt_in SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
 ), moved_consents AS (
     UPDATE consent SET person_id = :older WHERE shop_id = :shop_id AND person_id = :younger
 ), moved_events AS (
@@ -129,10 +124,12 @@ WITH moved_identities AS (
     UPDATE person SET merged_into = :older, merged_at = :at, customer_ref = NULL, email = NULL, email_hmac = NULL,
         phone = NULL, phone_hmac = NULL, facts_no = facts_no + 1
     WHERE shop_id = :shop_id AND id = :younger
-    RETURNING active_at, may_be_written_to
+    RETURNING active_at, may_be_written_to, fewer, wanted_again_at, chosen_locale
 )
 UPDATE person SET facts_no = facts_no + 1, active_at = greatest(person.active_at, gone.active_at),
-    may_be_written_to = person.may_be_written_to AND gone.may_be_written_to
+    may_be_written_to = person.may_be_written_to AND gone.may_be_written_to, fewer = person.fewer OR gone.fewer,
+    wanted_again_at = greatest(person.wanted_again_at, gone.wanted_again_at),
+    chosen_locale = coalesce(nullif(person.chosen_locale, ''), gone.chosen_locale)
 FROM gone WHERE shop_id = :shop_id AND id = :older;
 
 -- name: cross!

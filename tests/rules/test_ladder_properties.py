@@ -68,7 +68,7 @@ def conditions(draw, earlier):
     match draw(st.sampled_from(kinds)):
         case "steps":
             reactions = st.lists(st.sampled_from(["opened", "clicked", "replied", "bounced"]), min_size=1, max_size=2)
-            return {draw(st.sampled_from(earlier)): draw(reactions)}
+            return {draw(st.sampled_from(earlier)): ["opened"] if draw(st.booleans()) else draw(reactions)}
         case "cart":
             return {"cart": {draw(st.sampled_from(["total_below", "total_at_least"])): "40 EUR"}}
         case "person":
@@ -107,6 +107,7 @@ def policies(draw) -> Policy:
             )
         ),
         "closes_after": draw(minutes(1, 20000)),
+        "on_unknown_open": draw(st.sampled_from(["wait_click", "wait_click", "treat_opened", "treat_unopened"])),
         "steps": steps,
     }
     if draw(st.booleans()):
@@ -206,8 +207,9 @@ class Life:
         assert passage(self.policy, planned, self.facts, self.now) == Go(verdict.basis), "the gate asks the same"
         state = self.fates.pop(0)
         self.sent.append((verdict.step, self.now))
-        seen = frozenset({"clicked"}) if state == "accepted" and len(self.fates) % 2 else frozenset()
-        self.take(Taken(verdict.step, verdict.channel, state, self.now, seen))
+        seen = frozenset({"clicked"}) if state == "accepted" and len(self.fates) == 3 else frozenset()
+        proxy = frozenset({"opened"}) if state == "accepted" else frozenset()
+        self.take(Taken(verdict.step, verdict.channel, state, self.now, seen, proxy))
         assert verdict.due_at <= self.now < verdict.not_after
 
     def take(self, taken):

@@ -146,7 +146,7 @@ class _Loading:
             return node
         if isinstance(node.value, str):
             return Node(node.place, self._from_env(node.value, node.place))
-        if "connection" in path and set(node.words()) == {"file"}:
+        if {"connection", "audiences"} & set(path) and set(node.words()) == {"file"}:
             return Node(node.place, self._from_file(node))
         if isinstance(node.value, tuple):
             return Node(node.place, tuple(self._filled(item, path) for item in node.value))
@@ -216,13 +216,14 @@ class _Loading:
         known = self._templates()
         for no, step in enumerate(policy.steps):
             wanted = step.template_name
-            if wanted not in known:
+            if step.send == "email" and wanted not in known:
                 hint = did_you_mean(wanted, known) or f"; there are {', '.join(known)}; add templates/{wanted}.mjml"
                 place = tree.find(("steps", no, "template" if step.template else "name"))
                 yield Mistake(place, f'there is no template "{wanted}"{hint}')
         for name, shop in shops.items():
             if not policy.shops or name in policy.shops:
                 yield from _law(policy, tree, name, shop)
+                yield from _audiences(policy, tree, name, shop)
                 yield from self._capabilities(policy, tree, name, configs)
 
     def _templates(self) -> list[str]:
@@ -255,6 +256,14 @@ def _serving(name: str, shop: ShopWords, policies: Mapping[str, Policy]) -> tupl
     """The policies of one shop, with the shop's law where they name none."""
     serving = [policy for policy in policies.values() if not policy.shops or name in policy.shops]
     return tuple(policy.under(shop.legal) for policy in serving)
+
+
+def _audiences(policy: Policy, tree: Node, name: str, shop: ShopWords) -> Iterator[Mistake]:
+    for no, step in enumerate(policy.steps):
+        if step.send == "audience" and step.audience not in shop.audiences:
+            hint = did_you_mean(step.audience, shop.audiences) or f"; {SHOPS_FILE} names them under `audiences:`"
+            text = f'the shop "{name}" has no audience "{step.audience}"{hint}'
+            yield Mistake(tree.find(("steps", no, "audience")), text)
 
 
 def _law(policy: Policy, tree: Node, name: str, shop: ShopWords) -> Iterator[Mistake]:

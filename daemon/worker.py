@@ -11,7 +11,7 @@ import structlog
 from asyncpg import InterfaceError, PostgresError
 
 from daemon.context import Context
-from daemon.flow import callbacks, decide, deliver, enrol, ingest, mailbox, post, prepare, stop, track
+from daemon.flow import audiences, callbacks, decide, deliver, enrol, ingest, mailbox, post, prepare, stop, track
 from daemon.flow.shops import ENDINGS
 from daemon.logs import told
 from daemon.shops.base import ShopUnavailable
@@ -51,6 +51,7 @@ FLOW = {
     "mailbox": Work(mailbox.look, once=True),  # 9 what lies in the shop's mailbox is fetched
     "callbacks": Work(callbacks.work_off),  # 9 what providers of channels tell has its effect
     "post": Work(post.work_off),  # 9 what came by mail has its effect, too
+    "audiences": Work(audiences.sync, once=True),  # 10 who bought or withdrew is out of the ad audiences
     "sweep": Work(stop.sweep, once=True),  # 10 close what is over, find what was lost
 }
 

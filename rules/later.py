@@ -6,11 +6,10 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-CHANNELS = ("email",)
+CHANNELS = ("email", "audience")
 LATER_CHANNELS = {
     "sms": "send text messages",
     "webpush": "send web pushes",
-    "audience": "fill ad audiences",
     "onsite": "show notices on the site",
 }
 PROGRAMMES = ("cart",)
@@ -19,8 +18,6 @@ LATER_WORDS = {
     "sms": "send text messages",
     "webpush": "send web pushes",
     "onsite": "show notices on the site",
-    "audience": "fill ad audiences",
-    "for": "fill ad audiences",
     "incentive": "give incentives",
     "experiment": "run experiments",
     "arms": "run experiments",

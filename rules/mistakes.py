@@ -81,7 +81,7 @@ def words_at(model: type[BaseModel], loc: Loc) -> list[str]:
     for part in loc:
         if here is not None and isinstance(part, str) and part in here.model_fields:
             here = _model_in(here.model_fields[part].annotation)
-    return list(here.model_fields) if here is not None else []
+    return [field.alias or name for name, field in here.model_fields.items()] if here is not None else []
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -197,6 +197,8 @@ class On(Words):
 class Step(Words):
     """One rung of the ladder."""
 
+    model_config = ConfigDict(populate_by_name=True)
+
     name: StepName = Field(description="Its name: in reports, in `unless` of later steps, and for its template.")
     send: Channel = Field(description="The channel: `email`.")
     after: Span = Field(description="Time after the last change of the cart. The steps are climbed in this order.")
@@ -204,10 +206,25 @@ class Step(Words):
         None, description="The step is left out when this holds; of several entries one is enough."
     )
     only_if: Condition | None = Field(None, description="The step is left out unless this holds; every entry must.")
+    audience: str = Field("", description="With `send: audience`: the audience of shops.yaml that the person joins.")
+    stays: Span | None = Field(
+        None,
+        alias="for",
+        description="With `send: audience`: how long they stay in it, like `14d`. Whoever buys or withdraws is out "
+        "sooner.",
+    )
     template: str = Field("", pattern=r"^[a-z0-9-]*$", description="Name of its template; the step's own by default.")
     subject: Subject | None = Field(
         None, description="Subject of the mail instead of the template's; one text, or one for each language."
     )
+
+    @model_validator(mode="after")
+    def _has_what_its_channel_needs(self) -> Self:
+        if self.send == "audience" and (not self.audience or self.stays is None):
+            raise ValueError("a step into an ad audience says which and for how long: {audience: NAME, for: 14d}")
+        if self.send != "audience" and (self.audience or self.stays is not None):
+            raise ValueError("`audience` and `for` go with `send: audience` only")
+        return self
 
     @property
     def template_name(self) -> str:

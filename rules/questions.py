@@ -204,6 +204,8 @@ def unreachable(facts: Facts, channel: str) -> Bar | None:
     """No address, or one that is not to be written to."""
     if not any(facts.person.addresses.get(kind) for kind in ADDRESSES_OF[channel]):
         return Bar("no_address", f"there is no address for {channel}")
+    if channel == "audience" and facts.person.suppressed:
+        return Bar("suppressed", "the address is on a list of those not written to, so it goes to no platform")
     if facts.person.suppressed & {channel, "any"}:
         return Bar("suppressed", f"the address is on the list of those not written to by {channel}")
     return None

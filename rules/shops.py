@@ -14,6 +14,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, field_validator, model_validator
 
 from rules import hours
+from rules.audiences import AudienceWords
 from rules.mistakes import from_validation
 from rules.policy import Law, Words
 from rules.source import Mistake, Node
@@ -74,6 +75,7 @@ Currency = Annotated[str, _matching(r"[A-Z]{3}", 'not a currency; write it like 
 Colour = Annotated[str, _matching(r"#[0-9a-fA-F]{6}", 'not a colour; write it like "#1f6f54"')]
 
 
+AudienceName = Annotated[str, _matching(r"[a-z][a-z0-9-]{0,39}", "not a name of an audience")]
 Folder = Annotated[str, _matching(r"[ -%'-~]{1,200}", "not the name of a folder: letters without accents, no &")]
 
 
@@ -204,6 +206,9 @@ class ShopWords(Words):
     )
     sold_out: Literal["mark", "leave_out"] = Field("mark", description="What becomes of sold-out lines in a mail.")
     looks: Looks = Field(default_factory=Looks, description="How the mails look.")
+    audiences: Mapping[AudienceName, AudienceWords] = Field(
+        default_factory=dict, description="Ad audiences that steps may name, each under its name."
+    )
     connection: Mapping[str, Any] = Field(
         default_factory=dict,
         repr=False,

@@ -14,7 +14,10 @@ from daemon.store.database import Connection, Pool, again
 
 log = structlog.get_logger()
 
-WORKS = ("poll", "sweep", "inbox", "enrol", "react", "mailbox", "callbacks", "post", "decide", "prepare", "deliver")
+WORKS = (
+    *("poll", "sweep", "inbox", "enrol", "react", "mailbox", "callbacks", "post"),
+    *("decide", "prepare", "deliver", "audiences"),
+)
 ENDINGS = frozenset({"sweep", "react", "callbacks", "post"})
 """Works that go on for a shop that was taken out of shops.yaml: what was claimed there gets its end."""
 

@@ -26,7 +26,7 @@ SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.p
             WHERE k.shop_id = r.shop_id AND k.person_id = r.person_id ORDER BY k.purpose, k.id DESC) AS n) AS consents,
     ARRAY(
         SELECT s.channel FROM suppression s
-        WHERE s.shop_id = r.shop_id AND s.channel IN ('any', 'email', 'sms', 'webpush')
+        WHERE s.shop_id = r.shop_id AND s.channel IN ('any', 'email', 'sms', 'webpush', 'audience')
             AND s.address_hmac IN (p.email_hmac, p.phone_hmac)) AS suppressed,
     (SELECT ROW(b.endpoint, b.p256dh, b.auth) FROM subscription b
         WHERE b.shop_id = r.shop_id AND b.person_id = r.person_id AND NOT EXISTS (SELECT FROM suppression s

@@ -46,16 +46,22 @@ __all__ = [
     "zone",
 ]
 
-PURPOSES: Mapping[str, str] = {"email": "email_mkt", "sms": "sms_mkt", "webpush": "push_mkt"}
+PURPOSES: Mapping[str, str] = {
+    "email": "email_mkt",
+    "sms": "sms_mkt",
+    "webpush": "push_mkt",
+    "audience": "ads_audience",
+}
 """The purpose that a consent must name, by channel."""
 
+CONSENT_EVEN_SO = "Texts, web pushes and ad audiences need the person's own consent even so."
 NONE = Profile(
     name="none",
     title="No country: the operator answers for the law",
-    ground_needed_on=frozenset({"sms", "webpush"}),
+    ground_needed_on=frozenset({"sms", "webpush", "audience"}),
     existing_customers_on=frozenset({"email"}),
     tracking_by_consent=frozenset(),
-    rules=(OBJECTION, Rule("Texts and web pushes need the person's own consent even so.", OWN), CAP_RULE),
+    rules=(OBJECTION, Rule(CONSENT_EVEN_SO, OWN), CAP_RULE),
     weeks={"sms": (careful(),)},
     caps=ONE_A_DAY,
 )

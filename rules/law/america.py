@@ -110,7 +110,7 @@ STATES: dict[str, Week] = dict(
 US = Profile(
     name="us",
     title="United States",
-    ground_needed_on=frozenset({"sms", "webpush"}),
+    ground_needed_on=frozenset({"sms", "webpush", "audience"}),
     existing_customers_on=frozenset({"email"}),
     tracking_by_consent=frozenset(),
     rules=(
@@ -137,6 +137,7 @@ US = Profile(
             OWN,
         ),
         Rule("A web push needs the person's own consent.", OWN),
+        Rule("An ad audience needs a consent of its own (ads_audience).", OWN),
         Rule("Pixel and click tracking need no consent by federal law.", "no federal rule is known to us"),
         CAP_RULE,
     ),

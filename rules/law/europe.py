@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from rules.law.profile import BOTH, CAP_RULE, CHANNELS, ONE_A_DAY, Profile, Rule, Week, careful, hours
+from rules.law.profile import BOTH, CAP_RULE, CHANNELS, ONE_A_DAY, OWN, Profile, Rule, Week, careful, hours
 
 EVERYWHERE = frozenset(CHANNELS)
 PUSH = Rule(
     "A web push needs the person's own consent; a purchase does not stand in for it.",
     "Art. 5(3) directive 2002/58/EC; Art. 6(1)(a) GDPR",
+)
+
+ADS = Rule(
+    "An ad audience needs a consent of its own (ads_audience): matching hashed addresses at a platform rests on "
+    "nothing else here, whatever a purchase or a consent to mails allows.",
+    "Art. 6(1)(a) GDPR; " + OWN,
+)
+ADS_DE = Rule(
+    "Uploading hashed customer lists to match them at a platform is unlawful without consent; hashing makes nobody "
+    "anonymous. So an ad audience needs a consent of its own (ads_audience).",
+    "VG Bayreuth 8 May 2018, B 1 S 18.105; BayVGH 26 September 2018, 5 CS 18.1157",
+    seen="internetlupe.de",
 )
 
 DE = Profile(
@@ -35,6 +47,7 @@ DE = Profile(
         ),
         Rule("A purchase stands in for consent to e-mails only, not to texts.", "§ 7(2) and (3) UWG, read strictly"),
         PUSH,
+        ADS_DE,
         Rule("Pixel and click tracking need a consent of their own.", "§ 25 TDDDG; EDPB Guidelines 2/2023"),
         CAP_RULE,
     ),
@@ -67,6 +80,7 @@ AT = Profile(
             seen="newsroom.sparkasse.at",
         ),
         PUSH,
+        ADS,
         Rule("Pixel and click tracking need a consent of their own.", "§ 165(3) TKG 2021; EDPB Guidelines 2/2023"),
         CAP_RULE,
     ),
@@ -100,6 +114,7 @@ CH = Profile(
             seen="hostpoint.ch, datenrecht.ch",
         ),
         Rule("A web push needs the person's own consent.", "Art. 45c FMG (SR 784.10), read strictly"),
+        Rule("An ad audience needs a consent of its own (ads_audience).", OWN),
         CAP_RULE,
     ),
     weeks={"sms": (careful("CH"),)},
@@ -131,6 +146,7 @@ FR = Profile(
             seen="cnil.fr",
         ),
         PUSH,
+        ADS,
         Rule(
             "Following a single reader by pixel or click needs a consent of its own.",
             "Art. 82 loi Informatique et Libertés; CNIL recommendation of 14 April 2026",
@@ -166,6 +182,7 @@ IT = Profile(
             seen="gazzettaufficiale.it, dgrs.it",
         ),
         PUSH,
+        ADS,
         Rule(
             "Pixel and click tracking need a consent of their own.",
             "Art. 122 Codice privacy; Garante, decision no. 284 of 17 April 2026 (pixels in e-mails)",

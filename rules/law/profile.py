@@ -14,7 +14,7 @@ from rules.values import Cap, Window
 Tracking = Literal["track_open", "track_click"]
 BOTH: frozenset[Tracking] = frozenset({"track_open", "track_click"})
 NOTED = "2026-11"
-CHANNELS = ("email", "sms", "webpush")
+CHANNELS = ("email", "sms", "webpush", "audience")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import pytest
 
 from rules import merge
 from rules.policy import Policy
+from rules.later import CHANNELS
 from rules.reader import read_policy, shown
 
 
@@ -77,7 +78,7 @@ STEPS = "steps:\n  - {name: remind, send: email, after: 1h}\n"
         ),
         pytest.param(
             "steps:\n  - {name: nudge, send: fax, after: 7h}\n",
-            'rules/main.yaml:2:25 steps[0].send: "fax" is not a channel; channels are email',
+            f'rules/main.yaml:2:25 steps[0].send: "fax" is not a channel; channels are {", ".join(CHANNELS)}',
             id="no such channel",
         ),
         pytest.param(

@@ -11,9 +11,9 @@ from channels.outbound import Forbidden, target
 from channels.webpush import hosts_of
 from channels.webpush_bytes import BadKey, point, secret
 from daemon.context import Context, address_hmac
-from daemon.store import persons, subscriptions
+from daemon.store import consents, persons, subscriptions
+from daemon.store.consents import ConsentRow
 from daemon.store.database import Connection, again
-from daemon.store.persons import ConsentRow
 
 log = structlog.get_logger()
 
@@ -68,8 +68,8 @@ async def subscribe(context: Context, shop_id: int, person_id: int, wish: Wish, 
         if wish.wording:
             wording = wish.wording[:LONGEST_WORDING]
             proof = f"subscription {number}"
-            row = ConsentRow(person_id, PURPOSE, "confirmed", now, SOURCE, proof, wording)
-            await persons.add_consents(db, shop_id, [row], now)
+            row = ConsentRow(person_id, PURPOSE, "confirmed", now, SOURCE, proof, wording, confirmed_at=now)
+            await consents.add(db, shop_id, [row], now)
         await persons.raise_facts(db, shop_id, sorted(people))
         return number
 

@@ -42,6 +42,7 @@ COMMANDS = {
     "message:app": "Say what became of a message whose fate is unknown.",
     "shop:app": "What a shop left behind that is no longer in shops.yaml.",
     "person:app": "What is held about somebody: show it, hand it out, erase it.",
+    "audience:app": "Ad audiences: who is in them, as figures and as files; tell the platforms at once.",
     "rules:app": "Check, show and try the rule files.",
 }
 """Where each command is, with the first sentence of its docstring."""

@@ -15,7 +15,7 @@ from rich.table import Table
 from daemon.cli.desk import AsJson, ShopName, console, desk, print_json, span
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.store import books as book_keeping
-from daemon.store import clock
+from daemon.store import clock, members
 from daemon.store import report as counting
 from daemon.store.report import Figures
 from rules.effect import Effect, effect
@@ -39,11 +39,13 @@ async def report(
         begin, whole = at.now - span(since), {}
         for name, shop_id in sorted(at.only(shop).items()):
             found = await counting.figures(at.pool, shop_id, begin, span(window))
-            whole[name] = _figures(found)
+            sizes = await members.sizes(at.pool, shop_id)
+            whole[name] = {**_figures(found), "audiences": [asdict(size) for size in sizes]}
             if each:
                 whole[name]["each"] = await counting.each(at.pool, shop_id, begin)
             if not as_json:
                 _print(console(), name, found, span(window))
+                _print_audiences(console(), sizes)
     if as_json:
         print_json(whole)
     return FINE
@@ -84,6 +86,13 @@ def _print(out: Console, name: str, found: Figures, window: timedelta) -> None:
         _table(out, "Rehearsed recoveries, in no figure above", recoveries, rehearsed)
         _table(out, "Rehearsed messages, to nobody but the test address", messages,
                [row for row in found.messages if row["rehearsal"]])  # fmt: skip
+
+
+def _print_audiences(out: Console, sizes: Sequence[members.Size]) -> None:
+    columns = {"audience": "audience", "wanted": "wanted", "actual": "in it", "members_ever": "members ever"}
+    columns |= {"members_bought": "bought", "control_ever": "kept out as control", "control_bought": "bought of those"}
+    if sizes:
+        _table(out, "Ad audiences, since they began", columns, [asdict(size) for size in sizes])
 
 
 def _grouped(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from daemon.cli.desk import AsJson, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.cli.tale import tell
 from daemon.flow.reputation import CHANNEL, warning
-from daemon.store import allowances, brake, inbox, instance, messages, reputation, shops, story, survey, work
+from daemon.store import allowances, brake, inbox, instance, members, messages, reputation, shops, story, survey, work
 from daemon.store.story import Story
 
 Noun = Annotated[
@@ -27,6 +27,7 @@ INSIDE: Mapping[str, tuple[str, ...]] = {
     "suppressions": ("channel", "reason", "source", "since"),
     "consents": ("purpose", "state", "at", "source", "evidence"),
     "orders": ("ref", "placed_at", "standing"),
+    "audiences": ("audience", "since", "until", "control", "ended_at", "end_reason", "actual"),
 }
 
 
@@ -74,6 +75,10 @@ def _plain(told: Story, shop: str) -> dict[str, Any]:
     }
 
 
+def _each(sizes: Mapping[str, Sequence[members.Size]]) -> Iterator[tuple[str, members.Size]]:
+    return ((name, row) for name, rows in sizes.items() for row in rows)
+
+
 def _at(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
 
@@ -87,6 +92,7 @@ async def status(*, as_json: AsJson = False) -> int:
         rests = {name: await messages.resting(at.pool, number) for name, number in at.ids.items()}
         works = {name: await work.status(at.pool, number) for name, number in at.ids.items()}
         held = {name: await allowances.held(at.pool, number) for name, number in at.ids.items()}
+        sizes = {name: await members.sizes(at.pool, number) for name, number in at.ids.items()}
         left = await survey.left_behind(at.pool)
         waiting = {name: await inbox.count_unread(at.pool, number) for name, number in at.ids.items()}
         warned = {
@@ -99,6 +105,7 @@ async def status(*, as_json: AsJson = False) -> int:
         f"shop {name}: {channel} rests: {reason}" for name, row in rests.items() for channel, reason in row.items()
     ]
     problems += [f"shop {name}: {text}" for name, text in warned.items() if text]
+    problems += [f"shop {name}: audience {row.audience}: {row.problem}" for name, row in _each(sizes) if row.problem]
     problems += [f"process {beat.process}: {beat.held}" for beat in beats if beat.held]
     problems += [f"shop {one.shop}: {one.reason}" for one in stills if one.lifted_at is None]
     problems += [f"{one}; {one.hint}" for one in left]
@@ -112,6 +119,7 @@ async def status(*, as_json: AsJson = False) -> int:
                 "resting": rests,
                 "held": {name: [asdict(row) for row in rows] for name, rows in held.items()},
                 "works": {name: [asdict(row) for row in rows] for name, rows in works.items()},
+                "audiences": {name: [asdict(row) for row in rows] for name, rows in sizes.items()},
                 "unread_replies": waiting,
                 "problems": problems,
             }
@@ -122,6 +130,9 @@ async def status(*, as_json: AsJson = False) -> int:
         if one.lifted_at is not None:
             console().print(f"shop {one.shop}: {_at(one.since)} to {_at(one.lifted_at)}: {one.reason}")
     _held(console(), held)
+    for name, size in _each(sizes):
+        told = f"{size.wanted} wanted, {size.actual} in it, {size.unsure + size.leaving} on their way"
+        console().print(f"shop {name}: audience {size.audience}: {told}")
     for name, rows in works.items():
         for row in rows:
             if row.name == "poll" and row.silent_for is not None:

@@ -14,7 +14,13 @@ from rich.text import Text
 from daemon.cli.desk import width
 from daemon.store.story import Row, Story
 
-CHANNELS = {"email": "e-mail", "sms": "text message", "webpush": "web push", "any": "any channel"}
+CHANNELS = {
+    "email": "e-mail",
+    "audience": "ad audience",
+    "sms": "text message",
+    "webpush": "web push",
+    "any": "any channel",
+}
 PURPOSES = {
     "email_mkt": "e-mails to win back",
     "sms_mkt": "text messages to win back",
@@ -47,6 +53,19 @@ BOUNCES = {
     "hard": "because the address does not work",
     "soft": "this time: the mailbox is full or out of reach",
     "sender": "because the sender or the mail was refused",
+}
+ACTUALS = {"out": "its platform was not told yet", "unsure": "its platform is being told", "in": ""}
+LEFT = {
+    "over": "their time in it is over",
+    "purchase": "bought",
+    "no_consent": "no consent to ad audiences any more",
+    "suppressed": "not to be written to",
+    "not_allowed": "not to be written to",
+    "no_address": "no address is known any more",
+    "held_out": "held out",
+    "not_live": "the shop is not live",
+    "removed": "shops.yaml no longer has it",
+    "dropped": "it was emptied by hand",
 }
 REASONS = {"holdout": "held out"}
 LAST = 1_000_000
@@ -126,11 +145,30 @@ def _person(writer: _Writer, person: Row, shop: str) -> None:
         Line(placed_at, 3, f"order {ref}: {STANDINGS.get(standing, standing)}")
         for ref, placed_at, standing in person["orders"]
     ]
+    lines += [line for row in person["audiences"] for line in _membership(*row)]
     writer.lines(lines)
     if person["merged_into"]:
         writer.out.print(f"  is person {person['merged_into']} now")
     if not person["has_email"]:
         writer.out.print("  has no e-mail address")
+
+
+def _membership(
+    audience: str,
+    since: datetime,
+    until: datetime,
+    control: bool,
+    ended_at: datetime | None,
+    why: str | None,
+    actual: str,
+) -> Iterator[Line]:
+    stays_out = "as one of its control group, so kept out of it" if control else ACTUALS[actual] * (ended_at is None)
+    yield Line(
+        since, 4, f"in ad audience {audience} until {until:%Y-%m-%d %H:%M}{f' ({stays_out})' if stays_out else ''}"
+    )
+    if ended_at is not None:
+        pending = " (its platform is being told)" * (actual != "out")
+        yield Line(ended_at, 5, f"out of ad audience {audience}: {LEFT.get(why or '', why)}{pending}")
 
 
 def _cart(cart: Row) -> list[Line]:

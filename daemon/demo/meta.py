@@ -102,7 +102,7 @@ class PretendMeta:
             members.difference_update(people)
             return
         members.update(people)
-        self.small_uploads += len(members) < 100
+        self.small_uploads += bool(people) and len(members) < 100
 
     def _session(self, told: dict[str, Any], people: int) -> str:
         number, no = int(told["session_id"]), int(told["batch_seq"])

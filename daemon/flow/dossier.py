@@ -40,6 +40,7 @@ WHY: Mapping[str, str] = {
     "attempt": "each time a message was handed to the provider, and its answer",
     "link": "where the links of their messages lead",
     "event": "opened, clicked, unsubscribed: with the browser's name and a shortened network address",
+    "member": "in which ad audiences they are wanted, and the hashes under which a platform has them",
     "delivery": "what the shop pushed and what came by mail, as it came, until it is forgotten",
 }
 """Each table that may hold something of a person, and what for."""

@@ -109,7 +109,9 @@ async def choose(
     db: Connection, shop_id: int, person_id: int, *, fewer: bool, resting_until: datetime | None, locale: str
 ) -> None:
     """What holds from the next claim on. The caller holds the person's lock."""
-    await sql.choose(db, shop_id=shop_id, person_id=person_id, fewer=fewer, wanted_again_at=resting_until, locale=locale)
+    await sql.choose(
+        db, shop_id=shop_id, person_id=person_id, fewer=fewer, wanted_again_at=resting_until, locale=locale
+    )
 
 
 async def suppress(db: Connection, shop_id: int, channel: str, address_hmac: bytes, source: str, now: datetime) -> None:

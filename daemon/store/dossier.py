@@ -119,6 +119,7 @@ async def erase(
     recoveries."""
     who = {"shop_id": shop_id, "people": sorted(people)}
     await sql.erase_person(db, now=now, **who)
+    await sql.erase_members(db, now=now, **who)
     await sql.erase_identities(db, **who)
     await sql.erase_subscriptions(db, **who)
     hashes = [row["sha256"] for row in await sql.wordings(db, **who)]

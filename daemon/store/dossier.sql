@@ -38,6 +38,7 @@ UNION ALL SELECT 'recovery', r.id, to_jsonb(r) FROM recovery r JOIN tries USING 
 UNION ALL SELECT 'decision', d.id, to_jsonb(d) FROM decision d JOIN tries ON d.recovery_id = tries.id WHERE d.shop_id = :shop_id
 UNION ALL SELECT 'message', m.id, to_jsonb(m) FROM message m JOIN letters USING (id) WHERE m.shop_id = :shop_id
 UNION ALL SELECT 'attempt', a.fence, to_jsonb(a) FROM attempt a JOIN letters ON a.message_id = letters.id WHERE a.shop_id = :shop_id
+UNION ALL SELECT 'member', 0, to_jsonb(b) FROM member b JOIN us ON b.person_id = us.id WHERE b.shop_id = :shop_id
 UNION ALL SELECT 'link', l.message_id, to_jsonb(l) FROM link l JOIN letters ON l.message_id = letters.id WHERE l.shop_id = :shop_id
 UNION ALL SELECT 'event', 0, to_jsonb(e) FROM event e JOIN letters ON e.message_id = letters.id WHERE e.shop_id = :shop_id
 ORDER BY 1, 2;
@@ -65,6 +66,14 @@ UPDATE person SET customer_ref = NULL, email = NULL, email_hmac = NULL, phone = 
     fewer = false, wanted_again_at = NULL, may_be_written_to = false, active_at = NULL,
     written_to_elsewhere_at = NULL, erased_at = coalesce(erased_at, :now), facts_no = facts_no + 1
 WHERE shop_id = :shop_id AND id = ANY(:people::bigint[]);
+
+-- name: erase_members!
+-- Out of every ad audience. What a platform has of them stays until it was told to forget it; then the row goes, too.
+WITH gone AS (
+    DELETE FROM member WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]) AND actual = 'out'
+)
+UPDATE member SET ended_at = coalesce(ended_at, :now), end_reason = 'erased', wanted = false
+WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]) AND actual <> 'out';
 
 -- name: erase_identities!
 DELETE FROM identity WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);

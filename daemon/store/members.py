@@ -70,19 +70,19 @@ class Size:
     """An audience as it should be (`wanted`) and as it is (`actual`); `unsure` and `leaving` are on their way."""
 
     audience: str
-    wanted: int
-    actual: int
-    unsure: int
-    leaving: int
-    control: int
-    members_ever: int
-    members_bought: int
-    control_ever: int
-    control_bought: int
-    problem: str | None
-    problem_at: datetime | None
-    note: str | None
-    pushed_at: datetime | None
+    wanted: int = 0
+    actual: int = 0
+    unsure: int = 0
+    leaving: int = 0
+    control: int = 0
+    members_ever: int = 0
+    members_bought: int = 0
+    control_ever: int = 0
+    control_bought: int = 0
+    problem: str | None = None
+    problem_at: datetime | None = None
+    note: str | None = None
+    pushed_at: datetime | None = None
 
 
 async def news(db: Connection, shop_id: int, most: int) -> list[News]:

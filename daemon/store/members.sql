@@ -162,8 +162,8 @@ SELECT EXISTS (SELECT FROM audience WHERE shop_id = :shop_id AND name = :audienc
 UPDATE audience SET rest_real = NULL WHERE shop_id = :shop_id AND name = :audience;
 
 -- name: is_anything_left$
-SELECT EXISTS (SELECT FROM member WHERE shop_id = :shop_id AND (ended_at IS NULL
-    OR stale OR actual <> CASE WHEN wanted THEN 'in' ELSE 'out' END));
+SELECT EXISTS (SELECT FROM member WHERE shop_id = :shop_id AND ended_at IS NULL)
+    OR EXISTS (SELECT FROM member WHERE shop_id = :shop_id AND (stale OR actual <> CASE WHEN wanted THEN 'in' ELSE 'out' END));
 
 -- name: sizes
 -- Each audience as it should be and as it is, with its control group and who bought of both.

@@ -46,5 +46,7 @@ SELECT p.id, p.customer_ref, p.locale, p.zone, p.customer_group, p.is_guest, p.m
     ARRAY(SELECT ROW(k.purpose, k.state, k.at, k.source, k.evidence) FROM consent k
         WHERE k.shop_id = p.shop_id AND k.person_id = p.id ORDER BY k.id) AS consents,
     ARRAY(SELECT ROW(o.ref, o.placed_at, o.standing) FROM shop_order o
-        WHERE o.shop_id = p.shop_id AND o.person_id = p.id ORDER BY o.placed_at DESC LIMIT 10) AS orders
+        WHERE o.shop_id = p.shop_id AND o.person_id = p.id ORDER BY o.placed_at DESC LIMIT 10) AS orders,
+    ARRAY(SELECT ROW(b.audience, b.since, b.until, b.control, b.ended_at, b.end_reason, b.actual) FROM member b
+        WHERE b.shop_id = p.shop_id AND b.person_id = p.id ORDER BY b.since, b.audience) AS audiences
 FROM person p WHERE p.shop_id = :shop_id AND p.id = :person_id;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -193,8 +194,11 @@ def _warms(name: str) -> bool:
 
 def _day(plan: Plan, row: Allowance) -> Rest | None:
     hour = _hour(row.at)
-    used = {int(key): count for key, count in (row.used or {}).items() if int(key) > hour - HOURS}
-    row.used = {str(key): count for key, count in used.items()}
+    used = Counter[int]()
+    for key, count in (row.used or {}).items():
+        if int(key) > hour - HOURS:
+            used[min(int(key), hour)] += count  # an hour of the future is one of a clock that was put back
+    row.used = {str(key): count for key, count in sorted(used.items())}
     if sum(used.values()) < plan.per_day:
         return None
     ends = datetime.fromtimestamp((min(used) + HOURS) * HOUR, row.at.tzinfo)
@@ -211,7 +215,7 @@ def _warmth(plan: Plan, row: Allowance) -> Rest | None:
 
 
 def _age(row: Allowance) -> int:
-    return (row.at - row.since_real).days + 1
+    return max(0, (row.at - row.since_real).days) + 1
 
 
 def _hour(at: datetime) -> int:
@@ -232,7 +236,7 @@ def _line(plan: Plan, wish: Wish, row: Allowance) -> Place | Rest:
     assert known is not None
     name, rate = known
     each = _spaced(rate, row)
-    free = max(row.next_real or row.at, row.at)
+    free = max(min(row.next_real or row.at, row.at + NEAR + each), row.at)  # no place is given further ahead
     queued = row.queue_real is not None and row.queue_real > row.at + NEAR
     idle = row.next_real is None or row.at - row.next_real > max(IDLE, 5 * each)
     if free - row.at <= NEAR and (wish.came_back or not queued or idle):

@@ -21,7 +21,9 @@ from daemon.store.database import Connection, again
 log = structlog.get_logger()
 
 LONG = timedelta(hours=24)
-"""Machine time without any process, after which steps that are overdue are not made up for."""
+"""Machine time without any process that works, after which steps that are overdue are not made up for."""
+JUMP = timedelta(seconds=10)
+"""Less than this no clock is put back by: NTP slews."""
 FRESH = 30.0
 """Seconds for which a beat says that the database is still the one it was."""
 NEAR = 1_000
@@ -72,7 +74,7 @@ class Vigil:
         await check_schema(db)  # type: ignore[arg-type]  # a pool's connection is one
         context = self.context
         await shops.beat(db, context.process, self.kind, self.version, self.journal_lines(), "; ".join(self.reasons()))
-        told = await instance.beat(db)
+        told = await instance.beat(db, works=self.kind != "web")
         if told is not None:
             await self._judge(db, told)
         return told
@@ -82,6 +84,9 @@ class Vigil:
         older = known is not None and told.beats <= known
         moved = told.home not in ("", told.here)
         now = await clock.shop_now(db)
+        if told.put_back > JUMP:
+            await instance.put_back(db, told.put_back, list(self.context.channels), now)
+            log.warning("heartbeat", clock="was put back", by=str(told.put_back))
         if older or (moved and (known is None or told.beats > known + NEAR)):
             reason = OLDER if older else COPY
             if await instance.hold(db, reason, now):

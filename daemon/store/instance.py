@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +21,9 @@ class Beat:
     home: str
     """Where it lived at the last beat; empty before the first."""
     silence: timedelta
-    """Machine time since the last beat of any process."""
+    """Machine time since the last beat of any process that works; nothing for one that does not."""
+    put_back: timedelta
+    """By how much the server's clock is behind the last beat of all."""
     here: str
     """The server and the database that answered."""
 
@@ -35,9 +38,9 @@ class Standstill:
     lifted_at: datetime | None
 
 
-async def beat(db: Connection) -> Beat | None:
+async def beat(db: Connection, *, works: bool) -> Beat | None:
     """None: nobody has ever worked with this database."""
-    row = await sql.beat(db)
+    row = await sql.beat(db, works=works)
     return row and Beat(**{name: row[name] for name in Beat.__slots__})
 
 
@@ -49,6 +52,11 @@ async def settle(db: Connection, home: str, beats: int) -> None:
 async def hold(db: Connection, reason: str, now: datetime) -> int:
     """Pause all shops until somebody says `resume`; how many were not held already."""
     return len(await sql.hold(db, reason=reason, now=now))
+
+
+async def put_back(db: Connection, by: timedelta, channels: Sequence[str], now: datetime) -> None:
+    """The server's clock was put back by so much: stamps in its future follow. `now`: shop time."""
+    await sql.put_back(db, by=by, channels=sorted(channels), now=now)
 
 
 async def stood_still(db: Connection, reason: str, now: datetime, silence: timedelta) -> int:

@@ -41,10 +41,11 @@ DELETE FROM heartbeat WHERE process = :process OR beat_real < clock_timestamp() 
 
 -- name: journals_waiting$
 -- Web processes whose disks may hold an opt-out that the database does not know: they say so, or they have not reported
--- since the database (or our way to it) came back. A process that stays silent is waited for at most a minute.
+-- since the database (or our way to it) came back. A process that stays silent is waited for at most a minute; and when the
+-- server's clock was put back to before that, only what they say counts.
 SELECT count(*) FROM heartbeat, greatest(pg_postmaster_start_time(), :since::timestamptz) AS back
 WHERE kind IN ('all', 'web') AND beat_real > back - interval '1 day' AND CASE
-    WHEN beat_real > back THEN journal_lines > 0 AND beat_real > clock_timestamp() - interval '60 seconds'
+    WHEN beat_real > back OR back > clock_timestamp() THEN journal_lines > 0 AND beat_real > clock_timestamp() - interval '60 seconds'
     ELSE clock_timestamp() < back + interval '60 seconds' END;
 
 -- name: beats

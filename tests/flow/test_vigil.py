@@ -39,7 +39,10 @@ async def stops(town):
 async def silent_for(town, **span):
     """Nothing has run for so long; shop time went on."""
     gone = timedelta(**span)
-    await town.context.pool.execute("UPDATE instance SET alive_real = clock_timestamp() - $1::interval", gone)
+    await town.context.pool.execute(
+        "UPDATE instance SET alive_real = t, worked_real = t FROM (SELECT clock_timestamp() - $1::interval AS t) AS x",
+        gone,
+    )
     await clock.set_clock(town.context.pool, await town.now() + gone, Decimal(0))
 
 
@@ -62,6 +65,20 @@ async def test_after_two_days_of_silence_overdue_steps_expire_and_later_ones_go_
         assert await steps(town) == ["remind", "last-call"]
         await again.books_are_clean()
     assert any("what was due until then is not made up for" in one for one in await town.because())
+
+
+async def test_a_web_process_does_not_hide_the_silence_of_all_workers(town):
+    """It beats all the time; who works again is told how long nobody did."""
+    pool = town.context.pool
+    await pool.execute("UPDATE instance SET worked_real = clock_timestamp() - interval '30 hours'")
+    web = Vigil(replace(town.context, process="web"), "web", "1", lambda: 0)
+    await web.beat()
+    assert await instance.standstills(pool, await town.now() - timedelta(days=2)) == []
+    worker = Vigil(replace(town.context, process="worker"), "worker", "1", lambda: 0)
+    await worker.beat()
+    await web.beat()
+    [still] = await instance.standstills(pool, await town.now() - timedelta(days=2))
+    assert still.reason == "nothing ran for 30 hours: what was due then is not made up for"
 
 
 async def test_a_message_that_was_ready_before_the_silence_expires_at_the_gate(town, make_buyer, beside):

@@ -43,11 +43,12 @@ async def sync(context: Context, shop_id: int, now: datetime) -> int:
     """One look: how many people joined, left, or were told of. Raises nothing of a platform: its audience rests."""
     name = context.shop_name(shop_id)
     shop = context.keeper.book.shops[name]
-    if not shop.audiences and not await members.is_anything_left(context.pool, shop_id):
-        return 0
     if await work.take(context.pool, shop_id, "audiences", context.process, LEASE) is None:
         return 0
     try:
+        if not shop.audiences and not await members.is_anything_left(context.pool, shop_id):
+            await work.done(context.pool, shop_id, "audiences", context.process, {}, now + EVERY, now)
+            return 0
         joined, left = await settle_wishes(context.pool, shop_id, shop, now)
         pushed = 0
         for audience, words in shop.audiences.items():

@@ -5,16 +5,21 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from daemon.flow import ingest
 from daemon.shops.base import OrderSnapshot
 
 
-async def test_ten_thousand_old_baskets_get_no_mail(make_town, make_basket, make_buyer):
+@pytest.mark.parametrize(
+    "count", [pytest.param(1_000, id="a thousand"), pytest.param(10_000, id="ten thousand", marks=pytest.mark.long)]
+)
+async def test_old_baskets_get_no_mail(make_town, make_basket, make_buyer, count):
     town = await make_town(poll_every=timedelta(hours=1))
     shop = await town.polls()
-    shop.shows = {f"c{n}": make_basket(f"c{n}", make_buyer(f"p{n}"), "red") for n in range(10_000)}
+    shop.shows = {f"c{n}": make_basket(f"c{n}", make_buyer(f"p{n}"), "red") for n in range(count)}
     await town.passes(hours=24)
-    assert await town.value("SELECT count(*) FROM cart WHERE baseline") == 10_000
+    assert await town.value("SELECT count(*) FROM cart WHERE baseline") == count
     assert town.letters.taken == []
     assert await town.ends() == {}
 

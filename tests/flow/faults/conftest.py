@@ -192,7 +192,7 @@ class Stage:
         self.born.append(made)
         return made
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
+    async def until(self, holds: Callable[[], Awaitable[bool]], within: float = 60.0) -> None:
         """Looks at rows and at the relay until it is so."""
         try:
             async with asyncio.timeout(within):

@@ -92,11 +92,10 @@ class Crowd:
         await prepare.planned_messages(context, self.stage.shop_id, now)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     ("persons", "seconds", "settings"),
     [
-        pytest.param(300, 8, ALLOWED, id="eight seconds"),
+        pytest.param(300, 4, ALLOWED, id="four seconds"),
         pytest.param(1000, 45, {}, id="three quarters of a minute", marks=pytest.mark.long),
         pytest.param(1000, 45, ALLOWED, id="the same within allowances", marks=pytest.mark.long),
     ],

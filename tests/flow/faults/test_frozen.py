@@ -25,7 +25,6 @@ async def made_due(stage, count):
     )
 
 
-@pytest.mark.timeout(180)
 async def test_a_frozen_worker_tells_late_and_nothing_is_sent_again(make_stage):
     """Frozen between the final dot and its answer, past the lease: the reaper says unknown, the late word wins."""
     rounds = 5
@@ -60,7 +59,6 @@ async def test_a_frozen_worker_tells_late_and_nothing_is_sent_again(make_stage):
     await stage.books_are_clean()
 
 
-@pytest.mark.timeout(120)
 async def test_a_worker_that_is_asked_to_go_brings_home_what_is_under_way(make_stage):
     """Asked a second time it goes on doing so."""
     stage = await make_stage(smtp_connections=str(IN_FLIGHT))
@@ -105,7 +103,6 @@ async def test_a_worker_that_is_asked_to_go_brings_home_what_is_under_way(make_s
     await stage.books_are_clean()
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("ending", ["its time to drain is over", "it is killed while it drains"])
 async def test_a_worker_that_cannot_bring_home_everything_leaves_only_the_open_calls_unknown(make_stage, ending):
     """Asked to go with twenty mails at a relay that does not answer."""

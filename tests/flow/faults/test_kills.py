@@ -7,8 +7,6 @@ import random
 import signal
 from collections import Counter
 
-import pytest
-
 CONNECTIONS = 5
 CLAIMED = 2 * CONNECTIONS
 """A worker has claimed at most so many at once."""
@@ -36,7 +34,6 @@ async def no_back_off(stage):
     await stage.context.pool.execute("UPDATE message SET retry_real = NULL WHERE state = 'retry_wait'")
 
 
-@pytest.mark.timeout(240)
 async def test_killed_workers_send_nothing_twice(make_stage):
     messages, least = 3000, 15
     stage = await make_stage(smtp_connections=str(CONNECTIONS), smtp_to_dot="3s", smtp_from_dot="5s")

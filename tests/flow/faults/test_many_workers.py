@@ -69,7 +69,6 @@ async def a_host_dies(stage, make_host):
     await stage.books_are_clean()
 
 
-@pytest.mark.timeout(180)
 async def test_the_other_workers_go_on_when_half_of_them_die(make_stage):
     stage = await make_stage(smtp_connections=str(CONNECTIONS))
     await stage.prepared(400)

@@ -124,7 +124,6 @@ async def measured(stage):
     )
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
     "count",
     [
@@ -144,7 +143,7 @@ async def test_who_buys_first_gets_no_mail(make_stage, count):
     await stage.books_are_clean()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.long
 async def test_without_the_second_look_mails_leave_after_the_purchase(make_stage):
     """The control of what is above: without this guard it fails."""
     stage = await make_stage(smtp_connections="2", smtp_to_dot="5s")
@@ -154,15 +153,17 @@ async def test_without_the_second_look_mails_leave_after_the_purchase(make_stage
     assert run.begun_late() > 0
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize(
-    ("sabotage", "expected"),
+    ("sabotage", "count", "expected"),
     [
-        pytest.param("slow", False, id="the persons are locked: never"),
-        pytest.param("slow unlocked", True, id="nobody is locked: again and again", marks=pytest.mark.long),
+        pytest.param("slow", 100, False, id="the persons are locked: never"),
+        pytest.param("slow", 250, False, id="the persons are locked: never in 250", marks=pytest.mark.long),
+        pytest.param("slow unlocked", 250, True, id="nobody is locked: again and again", marks=pytest.mark.long),
     ],
 )
-async def test_the_lock_alone_keeps_claims_from_coming_after_a_purchase(make_stage, monkeypatch, sabotage, expected):
+async def test_the_lock_alone_keeps_claims_from_coming_after_a_purchase(
+    make_stage, monkeypatch, sabotage, count, expected
+):
     """The purchase does not cancel the message here, as it may miss one that moves: the gate alone decides."""
 
     async def missed(*_):
@@ -170,6 +171,6 @@ async def test_the_lock_alone_keeps_claims_from_coming_after_a_purchase(make_sta
 
     monkeypatch.setattr(recoveries, "bought", missed)
     stage = await make_stage(smtp_connections=str(CONNECTIONS), smtp_to_dot="5s")
-    run = await race(stage, 250, sabotage)
+    run = await race(stage, count, sabotage)
     print(run)
     assert (run.claimed_late() > 0) == expected

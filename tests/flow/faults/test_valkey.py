@@ -100,7 +100,6 @@ async def test_whatever_valkey_does_mails_go_on_at_half_the_rate_or_better(make_
 
 
 @pytest.mark.long
-@pytest.mark.timeout(240)
 async def test_a_minute_without_valkey_costs_nothing(make_stage, make_proxy, valkey):
     proxy = await make_proxy(valkey.redis_url)
     stage = await make_stage(redis_url=proxy.before(valkey.redis_url), smtp_connections="5")

@@ -7,7 +7,8 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
@@ -23,11 +24,29 @@ OURS = frozenset({"daemon", "channels", "rules"})
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
+class Patient:
+    """A stream that drops what it cannot write: a full disk, or a reader that is gone, must not stop a worker that has
+    just claimed a message."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self.stream.flush()
+
+
 def set_up(settings: Settings) -> None:
     """Once per process, to standard error. Other libraries' loggers speak from warnings on: some tell too much."""
     level = LEVELS[settings.log_level]
     pretty = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     last: list[Processor] = [structlog.dev.ConsoleRenderer()] if pretty else [structlog.processors.JSONRenderer()]
+    out = cast(TextIO, Patient(sys.stderr))
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -39,10 +58,10 @@ def set_up(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

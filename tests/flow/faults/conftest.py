@@ -177,7 +177,9 @@ class Stage:
         self.stack.push_async_callback(pool.close)
         return replace(self.context, pool=pool, process=f"beside.{id(pool)}", deliveries={}, rung=set())
 
-    async def worker(self, *, sabotage: str = "", fault: str = "", only: str = "worker", **env: str) -> Worker:
+    async def worker(
+        self, *, sabotage: str = "", fault: str = "", only: str = "worker", log: Path | None = None, **env: str
+    ) -> Worker:
         """One more worker; it is a fork, so it is at work within a moment. `fault`: words of `daemon.faults.arm`."""
         if self.nursery is None:
             self.nursery = await self.stack.enter_async_context(program("nursery.py"))
@@ -185,7 +187,7 @@ class Stage:
         assert self.nursery.stdout is not None
         name = f"w{len(self.born)}.example"
         words = {**self.env, "TILLBELL_SMTP_HELO": name, **env}
-        log = self.folder / f"{name}.log"
+        log = log or self.folder / f"{name}.log"
         order = {"env": words, "sabotage": sabotage, "fault": fault, "only": only, "log": str(log)}
         self.nursery.stdin.write(json.dumps(order).encode() + b"\n")
         made = Worker(int(await self.nursery.stdout.readline()), name, log)

@@ -1,4 +1,4 @@
-"""The disk of PostgreSQL is full: claims rest, nothing is sent twice, and work goes on once there is room."""
+"""A disk is full, PostgreSQL's, Valkey's or that of the log: nothing is sent twice, and work goes on once it can."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pytest
+import redis.asyncio
 
 from daemon.clock import monotonic
 from daemon.embedded import start
@@ -30,8 +32,16 @@ def small_disk(open_folder):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+def filled(folder):
+    """To the last byte; the file to remove."""
+    ballast = folder / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 20))
+    return ballast
+
+
 @pytest.mark.long
-@pytest.mark.timeout(300)
 async def test_a_full_disk_of_the_database_costs_no_message_and_no_copy(make_stage, small_disk):
     settings = {"autovacuum": "off", "max_wal_size": "64MB", "min_wal_size": "32MB"}
     async with await start(small_disk / "data", with_valkey=False, keep=True, settings=settings) as servers:
@@ -45,10 +55,7 @@ async def test_a_full_disk_of_the_database_costs_no_message_and_no_copy(make_sta
             return (await stage.states()).get("accepted", 0) >= 100
 
         await stage.until(some, within=60)
-        ballast = small_disk / "ballast"
-        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
-            while True:  # to the last byte
-                file.write(bytes(1 << 20))
+        ballast = filled(small_disk)
         await asyncio.sleep(15)  # the fault itself
         ballast.unlink()
         began = monotonic()
@@ -82,3 +89,66 @@ async def test_a_full_disk_of_the_database_costs_no_message_and_no_copy(make_sta
         assert states["accepted"] <= len(copies) <= states["accepted"] + unknown
         await stage.books_are_clean()
         assert worker.lives()
+
+
+@pytest.mark.long
+async def test_a_full_disk_of_the_bell_holds_up_nobody(make_stage, small_disk):
+    """It takes no more jobs, so the work is done directly; once there is room it rings again."""
+    async with await start(small_disk / "data", with_postgres=False, keep=True) as servers:
+        stage = await make_stage(redis_url=servers.redis_url, smtp_connections="5")
+        await stage.prepared(600)
+        await stage.relay.ask(delay=0.05)
+        worker = await stage.worker()
+        client = redis.asyncio.Redis.from_url(servers.redis_url)
+
+        def reached(count):
+            async def accepted():
+                return (await stage.states()).get("accepted", 0) >= count
+
+            return accepted
+
+        async def takes_words():
+            try:
+                return bool(await client.set("word", "x" * 1000))
+            except redis.exceptions.RedisError:
+                return False
+
+        async def refuses():
+            return not await takes_words()
+
+        await stage.until(reached(50))
+        ballast = filled(small_disk)
+        await stage.until(refuses)
+        before = (await stage.states())["accepted"]
+        assert before < 400, "all was sent before the disk was full"
+        await stage.until(reached(before + 150))
+        assert await refuses()
+        ballast.unlink()
+        began = monotonic()
+        await stage.until(takes_words)
+        print(f"{before} before; the bell was back {monotonic() - began:.0f} s after there was room")
+        await client.aclose()
+
+        async def done():
+            return await stage.states() == {"accepted": 600}
+
+        await stage.until(done)
+        copies = Counter(address for _, address, _ in (await stage.relay.ask("taken"))["taken"])
+        assert (len(copies), set(copies.values())) == (600, {1})
+        assert worker.lives()
+        await stage.books_are_clean()
+
+
+async def test_a_log_that_nothing_can_be_written_to_costs_no_message(make_stage):
+    stage = await make_stage(smtp_connections="5")
+    await stage.prepared(60)
+    worker = await stage.worker(log=Path("/dev/full"))
+
+    async def done():
+        return await stage.states() == {"accepted": 60}
+
+    await stage.until(done)
+    copies = Counter(address for _, address, _ in (await stage.relay.ask("taken"))["taken"])
+    assert (len(copies), set(copies.values())) == (60, {1})
+    assert worker.lives()
+    await stage.books_are_clean()

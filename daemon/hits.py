@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from crawlerdetect import CrawlerDetect
 
-Kind = Literal["opened", "clicked", "viewed", "unsubscribed", "resubscribed"]
+Kind = Literal["opened", "clicked", "viewed", "unsubscribed", "resubscribed", "landed", "dismissed"]
 Class = Literal["human", "machine", "unknown"]
 
 APPLE_PRIVACY = "Mozilla/5.0"
@@ -31,6 +31,8 @@ BURST_LINKS = 3
 TRAP = timedelta(seconds=60)
 """Who follows the link that nobody can see followed the others beside it."""
 VISIT = timedelta(minutes=30)
+SCRIPT = "SCRIPT"
+"""In the place of a hit's method: told by our script on the shop's pages, in a browser that ran it and showed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,22 @@ class Seen:
 
 
 def classify(
-    hits: Sequence[Seen], accepted_at: datetime | None, visits: Sequence[datetime] = ()
+    hits: Sequence[Seen], accepted_at: datetime | None, visits: Sequence[datetime] = (), *, beacon: bool = False
 ) -> dict[uuid.UUID, Class]:
     """The class of each hit of one message; the more hits and visits to the shop are known, the better.
 
-    `accepted_at` is when the provider took the message; `visits` when the person did something in the shop.
+    `accepted_at` is when the provider took the message; `visits` when the person did something in the shop. `beacon`:
+    the shop's pages carry our script, so a click is not a person's because the mail was opened, only because its page
+    was looked at.
     """
     ordered = sorted(hits, key=lambda hit: (hit.at, hit.id))
-    classes = _opens([hit for hit in ordered if hit.kind == "opened"], accepted_at)
-    read = any(value == "human" for value in classes.values())
+    told = [hit for hit in ordered if hit.method == SCRIPT]
+    classes: dict[uuid.UUID, Class] = {hit.id: "machine" if is_scanner(hit.user_agent) else "human" for hit in told}
+    ordered = [hit for hit in ordered if hit.method != SCRIPT]
+    classes |= _opens([hit for hit in ordered if hit.kind == "opened"], accepted_at)
+    read = any(classes[hit.id] == "human" for hit in ordered if hit.kind == "opened")
     clicks = [hit for hit in ordered if hit.kind in ("clicked", "viewed")]
+    landed = _landed(clicks, [hit for hit in told if hit.kind == "landed" and classes[hit.id] == "human"])
     swept = _swept(clicks)
     for click in clicks:
         if click.id in swept or _machine(click, accepted_at):
@@ -90,8 +98,24 @@ def classify(
             classes[click.id] = "unknown"
         else:
             came = any(click.at <= visit <= click.at + VISIT for visit in visits)
-            classes[click.id] = "human" if read or came else "unknown"
+            opener = read and not (beacon and click.kind == "clicked")
+            classes[click.id] = "human" if opener or came or click.id in landed else "unknown"
     return classes
+
+
+def _landed(clicks: Sequence[Seen], landings: Sequence[Seen]) -> set[uuid.UUID]:
+    """The clicks, in order of time, whose page was looked at: of each landing the last one before it on its link."""
+    found = set[uuid.UUID]()
+    for landing in landings:
+        before = [
+            click.id
+            for click in clicks
+            if click.kind == "clicked"
+            and click.link_no == landing.link_no
+            and click.at <= landing.at <= click.at + VISIT
+        ]
+        found.update(before[-1:])
+    return found
 
 
 def _opens(opens: Sequence[Seen], accepted_at: datetime | None) -> dict[uuid.UUID, Class]:

@@ -19,6 +19,18 @@ callbacks = Counter(
     ["channel", "status"],
     registry=REGISTRY,
 )
+site_events = Counter(
+    "tillbell_site_events",
+    "Reports of the script on the shop's pages, by who signed for them.",
+    ["kind", "by"],
+    registry=REGISTRY,
+)
+site_refused = Counter(
+    "tillbell_site_refused",
+    "Requests of pages that were refused: origin, badge, quota.",
+    ["because"],
+    registry=REGISTRY,
+)
 unknown_tokens = Counter("tillbell_unknown_tokens", "Links that nobody signed.", registry=REGISTRY)
 heads_late = Counter("tillbell_heads_late", "Connections cut: the head of a request did not arrive.", registry=REGISTRY)
 connections_refused = Counter(

@@ -183,7 +183,9 @@ class Settings(BaseSettings):
     keep_content: timedelta = Field(timedelta(days=90), description="How long the text of a sent message is kept.")
 
     keep_browsers: timedelta = Field(
-        timedelta(days=400), description="How long a browser that takes web pushes is kept after it was last seen."
+        timedelta(days=400),
+        description="How long a browser that takes web pushes, or is known on the shop's pages, is kept after it was last "
+        "seen.",
     )
     keep_events: timedelta = Field(
         timedelta(days=30),

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema, fie
 from rules import hours
 from rules.audiences import AudienceWords
 from rules.mistakes import from_validation
+from rules.onsite import OnsiteWords, origins
 from rules.policy import Law, Words
 from rules.source import Mistake, Node
 from rules.values import Share
@@ -206,6 +207,7 @@ class ShopWords(Words):
     )
     sold_out: Literal["mark", "leave_out"] = Field("mark", description="What becomes of sold-out lines in a mail.")
     looks: Looks = Field(default_factory=Looks, description="How the mails look.")
+    onsite: OnsiteWords | None = Field(None, description="The script on the shop's pages; without it there is none.")
     audiences: Mapping[AudienceName, AudienceWords] = Field(
         default_factory=dict, description="Ad audiences that steps may name, each under its name."
     )
@@ -228,6 +230,16 @@ class ShopWords(Words):
         return datetime.combine(self.existing_customer_notice.since, time(), hours.zone_of("", self.zone)).astimezone(
             UTC
         )
+
+    @property
+    def script(self) -> OnsiteWords | None:
+        """What the script on the shop's pages does; None where there is none, or it was switched off."""
+        return self.onsite if self.onsite is not None and self.onsite.on else None
+
+    @property
+    def page_origins(self) -> frozenset[str]:
+        """Of the pages that may speak to us; empty without the script."""
+        return origins(self.url, self.cart_page, self.script) if self.script is not None else frozenset()
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ WHY: Mapping[str, str] = {
     "person": "who they are, as the shop tells it: to write to them, in their language and by day",
     "identity": "by what the shop's records are known to be theirs",
     "consent": "what they allowed and withdrew, with the proof (GDPR Art. 7(1))",
+    "visitor": "which browsers on the shop's pages are theirs, and what they allowed there, when and where",
     "subscription": "which browsers take pushes for them, and the keys that only these can read with",
     "opt_in": "that they were asked to confirm a consent, and what came of it",
     "suppression": "that they are not written to, as a keyed hash of the address (UWG § 7, GDPR Art. 21(3))",
@@ -113,7 +114,9 @@ class Marks:
         self.messages = {row["id"] for row in messages}
         addresses = [one.email for one in people] + [row["value"] for row in identities if row["kind"] == "email"]
         self.parts = {normal(one) for one in addresses if one} | {one.phone for one in people if one.phone}
-        refs = [one.customer_ref for one in people] + [row["value"] for row in identities if row["kind"] == "customer"]
+        refs = [one.customer_ref for one in people] + [
+            row["value"] for row in identities if row["kind"] in ("customer", "onsite")
+        ]
         refs += [row["ref"] for row in (*carts, *orders)]
         self.whole = {normal(one) for one in refs if one}
 

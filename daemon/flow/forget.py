@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from daemon.context import Context
-from daemon.store import clock, inbox, retention, subscriptions
+from daemon.store import clock, inbox, retention, site, subscriptions
 
 log = structlog.get_logger()
 
@@ -29,14 +29,16 @@ async def what_is_old(context: Context, shop_id: int, state: dict[str, Any], now
         context.pool, shop_id, int(state.get("pushed", 0)), now - context.settings.keep_events, MOST
     )
     browsers = await subscriptions.forget_unseen(context.pool, shop_id, now - context.settings.keep_browsers, MOST)
-    if hits.forgotten or letters.forgotten or mails or pushed.forgotten or browsers:
+    visitors = await site.unseen(context.pool, shop_id, now - context.settings.keep_browsers, MOST)
+    await site.withdraw(context.pool, shop_id, visitors)
+    if hits.forgotten or letters.forgotten or mails or pushed.forgotten or browsers or visitors:
         texts = letters.forgotten + mails + pushed.forgotten
         log.info(
             "stopped",
             shop=context.shop_called(shop_id),
             hits=hits.forgotten,
             texts=texts,
-            browsers=browsers,
+            browsers=browsers + len(visitors),
             kept="no more",
         )
     return {

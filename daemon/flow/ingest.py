@@ -10,9 +10,10 @@ from typing import Any
 import structlog
 
 from daemon.context import Context
-from daemon.flow import keep
+from daemon.flow import keep, site
 from daemon.flow import persons as people
 from daemon.flow.keep import Look
+from daemon.flow.site import Report
 from daemon.logs import told
 from daemon.shops.base import CartBatch, Customer, Shop, ShopEvent, ShopUnavailable
 from daemon.store import carts, dossier, inbox, work
@@ -186,9 +187,9 @@ async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: i
         await work.serialise(db, shop_id)
         rows = await inbox.waiting(db, shop_id, limit)
         told = {row.id: _event(shop, row) for row in rows}
-        customers = {number: _customers(event) for number, event in told.items() if isinstance(event, ShopEvent)}
+        customers = {number: _customers(event) for number, event in told.items() if not isinstance(event, str)}
         buried = await people.hold(context, db, shop_id, [one for each in customers.values() for one in each])
-        effects = {number: await _effect(context, db, shop_id, number, event, now) for number, event in told.items()}
+        effects = {row.id: await _effect(context, db, shop_id, row, told[row.id], now) for row in rows}
         await inbox.done(db, shop_id, effects, now)
         erased = [number for number, each in customers.items() if any(set(people.names(one)) & buried for one in each)]
         if erased:
@@ -203,8 +204,10 @@ async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: i
     return found
 
 
-def _event(shop: Shop, row: inbox.Waiting) -> ShopEvent | str:
+def _event(shop: Shop, row: inbox.Waiting) -> ShopEvent | Report | str:
     """What was pushed, or why it is refused."""
+    if row.source == site.SOURCE:
+        return site.read(row.body)
     parse = getattr(shop, "parse", None)
     if parse is None:
         return "this shop takes no events"
@@ -219,26 +222,31 @@ def _event(shop: Shop, row: inbox.Waiting) -> ShopEvent | str:
     return late if event.at > row.received_at + AHEAD else event
 
 
-def _customers(event: ShopEvent) -> list[Customer]:
+def _customers(event: ShopEvent | Report) -> list[Customer]:
+    if isinstance(event, Report):
+        return [event.who] if event.named else []
     order = [Customer(ref=event.order.customer_ref, email=event.order.email)] if event.order else []
     return [*order, *([event.cart.customer] if event.cart else []), *([event.customer] if event.customer else [])]
 
 
 async def _effect(
-    context: Context, db: Connection, shop_id: int, number: int, event: ShopEvent | str, now: datetime
+    context: Context, db: Connection, shop_id: int, row: inbox.Waiting, event: ShopEvent | Report | str, now: datetime
 ) -> tuple[str, str]:
     """(done or refused, what came of it). One event's fault never holds up the others: it is kept with its reason."""
     if isinstance(event, str):
         return "refused", event
     try:
         async with db.transaction():
+            if isinstance(event, Report):
+                look = Look(now, micros(row.received_at), pushed=True, whole=False)
+                return "done", await site.take(context, db, shop_id, event, row.received_at, look)
             return "done", await _apply(context, db, shop_id, event, now)
     except ValueError as error:
         return "refused", str(error)[:500]
     except Exception as error:
         if is_transient(error):
             raise
-        log.error("kept", shop=context.shop_name(shop_id), inbox=number, problem=told(error), exc_info=True)
+        log.error("kept", shop=context.shop_name(shop_id), inbox=row.id, problem=told(error), exc_info=True)
         return "refused", f"a fault of ours: {type(error).__name__}"
 
 

@@ -31,6 +31,8 @@ class Look:
     """After a gap in our looking: when we last looked."""
     pushed: bool = False
     """The shop sent it because something happened: an ordered cart that is sent again is open again."""
+    whole: bool = True
+    """Whose cart it is, is told in full; else by reference and address only, which describes nobody we know."""
 
 
 async def keep_carts(
@@ -45,7 +47,8 @@ async def keep_carts(
     online = [known.person_id for ref, known in before.items() if known.person_id and latest[ref].online_at]
     if online:  # all locks in one go: they could not be had in order later
         await people.hold(context, db, shop_id, [cart.customer for cart in reachable], online)
-    found = await people.keep(context, db, shop_id, [cart.customer for cart in reachable], look.now, look.version)
+    customers = [cart.customer for cart in reachable]
+    found = await people.keep(context, db, shop_id, customers, look.now, look.version, whole=look.whole)
     person_of = {cart.ref: person for cart, person in zip(reachable, found, strict=True) if person is not None}
     erased = {cart.ref for cart, person in zip(reachable, found, strict=True) if person is None}
     news = [cart for cart in news if cart.ref not in erased]

@@ -35,7 +35,7 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
             await lateness.hold(context, context.pool, name, shop_id, words.mode, now)
         await statistics.keep_fresh(context.pool)
         state = await forget.what_is_old(context, shop_id, taken.state, now)
-        state = await track.second_look(context.pool, shop_id, state, now)
+        state = await track.second_look(context.pool, shop_id, state, now, beacon=track.has_script(context, shop_id))
         await work.done(context.pool, shop_id, "sweep", context.process, state, now + EVERY, now)
     finally:
         await work.give_back(context.pool, shop_id, "sweep", context.process)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from daemon.flow.desk import Desk
 
 log = structlog.get_logger()
-JUDGED = ("opened", "clicked", "viewed")
+JUDGED = ("opened", "clicked", "viewed", "landed")
 MESSAGES = 500
 DAY = timedelta(days=1)
 LATE_NEWS = VISIT + timedelta(minutes=15)
@@ -94,7 +94,7 @@ async def reactions(context: Context, shop_id: int, now: datetime, limit: int = 
     """Work off what came in: class it, tell the rules, wake whom it concerns. How many events were found."""
 
     async def once(db: Connection) -> Counter[tuple[str, str]]:
-        return await _reactions(db, shop_id, now, limit)
+        return await _reactions(db, shop_id, now, limit, beacon=has_script(context, shop_id))
 
     tally = await again(context.pool, once)
     classes = Counter[str]()
@@ -106,7 +106,15 @@ async def reactions(context: Context, shop_id: int, now: datetime, limit: int = 
     return tally.total()
 
 
-async def second_look(pool: Pool, shop_id: int, state: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+def has_script(context: Context, shop_id: int) -> bool:
+    """Whether the shop's pages carry our script, which tells that somebody looks at the page behind a click."""
+    shop = context.keeper.book.shops.get(context.shop_called(shop_id))
+    return shop is not None and shop.script is not None
+
+
+async def second_look(
+    pool: Pool, shop_id: int, state: Mapping[str, Any], now: datetime, *, beacon: bool = False
+) -> dict[str, Any]:
     """Judge once more the clicks that were nobody's, now that the shop has told who came in by them; at most so many at
     a time. The state to go on from."""
     until = await clock.machine_now(pool) - LATE_NEWS
@@ -115,7 +123,7 @@ async def second_look(pool: Pool, shop_id: int, state: Mapping[str, Any], now: d
 
     async def once(db: Connection) -> int:
         await persons.lock(db, shop_id, await _people(db, shop_id, messages))
-        verdicts = await _judge(db, shop_id, messages, now + TRAP)
+        verdicts = await _judge(db, shop_id, messages, now + TRAP, beacon=beacon)
         news = [one for one in verdicts if one.before not in (None, one.class_)]
         await events.classed(db, shop_id, {one.key: one.class_ for one in news}, now)
         people = sorted({one.person_id for one in news if one.person_id is not None})
@@ -128,7 +136,9 @@ async def second_look(pool: Pool, shop_id: int, state: Mapping[str, Any], now: d
     return {**state, **({"judged": reached.isoformat()} if reached else {})}
 
 
-async def _reactions(db: Connection, shop_id: int, now: datetime, limit: int) -> Counter[tuple[str, str]]:
+async def _reactions(
+    db: Connection, shop_id: int, now: datetime, limit: int, *, beacon: bool
+) -> Counter[tuple[str, str]]:
     keys, people = await events.unhandled(db, shop_id, limit)
     if not keys:
         return Counter()
@@ -137,7 +147,7 @@ async def _reactions(db: Connection, shop_id: int, now: datetime, limit: int) ->
     waiting = [
         one for one in await events.reread(db, shop_id, keys) if one.person_id is None or one.person_id in people
     ]
-    verdicts = await _verdicts(db, shop_id, waiting)
+    verdicts = await _verdicts(db, shop_id, waiting, beacon=beacon)
     fresh = {one.key for one in waiting}
     news = [one for one in verdicts.values() if one.key in fresh or one.before not in (None, one.class_)]
     classes: dict[Key, str | None] = {one.key: "unknown" if one.kind in JUDGED else None for one in waiting}
@@ -147,12 +157,12 @@ async def _reactions(db: Connection, shop_id: int, now: datetime, limit: int) ->
     return Counter((one.kind, verdicts[one.key].class_ if one.key in verdicts else "unknown") for one in waiting)
 
 
-async def _verdicts(db: Connection, shop_id: int, waiting: Sequence[Unhandled]) -> dict[Key, Verdict]:
+async def _verdicts(db: Connection, shop_id: int, waiting: Sequence[Unhandled], *, beacon: bool) -> dict[Key, Verdict]:
     messages = {one.message_id for one in waiting if one.message_id is not None and one.kind in JUDGED}
     until = max((one.at for one in waiting), default=None)
     if not messages or until is None:
         return {}
-    return {one.key: one for one in await _judge(db, shop_id, messages, until + TRAP)}
+    return {one.key: one for one in await _judge(db, shop_id, messages, until + TRAP, beacon=beacon)}
 
 
 async def _tell(
@@ -180,7 +190,9 @@ def _evidence(waiting: Sequence[Unhandled]) -> dict[int, tuple[str, datetime]]:
     return {one.message_id: (one.kind, one.at) for one in reversed(waiting) if one.message_id is not None}
 
 
-async def _judge(db: Connection, shop_id: int, messages: Iterable[int], until: datetime) -> list[Verdict]:
+async def _judge(
+    db: Connection, shop_id: int, messages: Iterable[int], until: datetime, *, beacon: bool
+) -> list[Verdict]:
     wanted = sorted(messages)
     taken = await events.acceptances(db, shop_id, wanted)
     visits = await events.visits(db, shop_id, {person for person, _ in taken.values()})
@@ -188,7 +200,7 @@ async def _judge(db: Connection, shop_id: int, messages: Iterable[int], until: d
     for message, judged in (await events.of_messages(db, shop_id, wanted, until)).items():
         person, accepted_at = taken.get(message, (None, None))
         visited = visits.get(person, []) if person is not None else []
-        classes = classify([one.seen for one in judged], accepted_at, visited)
+        classes = classify([one.seen for one in judged], accepted_at, visited, beacon=beacon)
         verdicts += [Verdict(one.key, person, one.seen.kind, one.class_, classes[one.key.id]) for one in judged]
     return verdicts
 

@@ -32,6 +32,9 @@ UNION ALL SELECT 'consent', k.id, to_jsonb(k) || jsonb_build_object('wording', c
 UNION ALL SELECT 'opt_in', o.id, to_jsonb(o) FROM opt_in o JOIN us ON o.person_id = us.id WHERE o.shop_id = :shop_id
 UNION ALL SELECT 'suppression', 0, to_jsonb(s) FROM suppression s JOIN us ON s.address_hmac IN (us.email_hmac, us.phone_hmac)
     WHERE s.shop_id = :shop_id
+UNION ALL SELECT 'visitor', 0, to_jsonb(v) FROM visitor v
+    JOIN identity i ON i.shop_id = v.shop_id AND i.kind = 'onsite' AND i.value = v.name
+    JOIN us ON i.person_id = us.id WHERE v.shop_id = :shop_id
 UNION ALL SELECT 'cart', c.id, to_jsonb(c) FROM cart c JOIN us ON c.person_id = us.id WHERE c.shop_id = :shop_id
 UNION ALL SELECT 'order', o.id, to_jsonb(o) FROM shop_order o JOIN us ON o.person_id = us.id WHERE o.shop_id = :shop_id
 UNION ALL SELECT 'recovery', r.id, to_jsonb(r) FROM recovery r JOIN tries USING (id) WHERE r.shop_id = :shop_id
@@ -76,7 +79,11 @@ UPDATE member SET ended_at = coalesce(ended_at, :now), end_reason = 'erased', wa
 WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]) AND actual <> 'out';
 
 -- name: erase_identities!
-DELETE FROM identity WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);
+-- The visitors of the shop's pages that they were go with them.
+WITH gone AS (
+    DELETE FROM identity WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]) RETURNING kind, value
+)
+DELETE FROM visitor v USING gone WHERE v.shop_id = :shop_id AND gone.kind = 'onsite' AND v.name = gone.value;
 
 -- name: erase_subscriptions!
 DELETE FROM subscription WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]);

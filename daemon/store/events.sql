@@ -59,7 +59,7 @@ FROM unnest(:messages::bigint[]) AS n (message_id)
 CROSS JOIN LATERAL (
     SELECT * FROM event e
     WHERE e.shop_id = :shop_id AND e.message_id = n.message_id AND e.at <= :until
-        AND e.kind IN ('opened', 'clicked', 'viewed')
+        AND e.kind IN ('opened', 'clicked', 'viewed', 'landed')
     ORDER BY e.at DESC LIMIT :most
 ) h
 LEFT JOIN link l ON l.shop_id = h.shop_id AND l.message_id = h.message_id AND l.no = h.link_no

@@ -8,14 +8,15 @@ from aiohttp import web
 
 from daemon.context import Context
 from daemon.flow.desk import Desk
-from daemon.web import callbacks, clock, health, hooks, links, short, unsubscribe
+from daemon.web import callbacks, clock, health, hooks, links, sdk, short, site, unsubscribe, visitors
 from daemon.web.edge import BODY, HTTPS, NOTHING, SAFE, guard
 from daemon.web.health import CONTEXT
 from daemon.web.state import STATE, State
 
 
 def public_app(context: Context) -> web.Application:
-    """/o /c /s /u, the hooks. Its start takes over journals of dead processes; its clean-up writes out what waits."""
+    """/o /c /s /u, the hooks, the script and what it asks. Its start takes over journals of dead processes; its
+    clean-up writes out what waits."""
     app = web.Application(middlewares=[guard], client_max_size=BODY)
     desk, inbox = Desk(context), hooks.keeper(context)
     app[STATE] = State(context, desk)
@@ -28,6 +29,8 @@ def public_app(context: Context) -> web.Application:
             web.post("/u/{token}", unsubscribe.act, name="unsubscribe_act"),
             *hooks.routes(context, inbox),
             *callbacks.routes(context, inbox),
+            *sdk.routes(),
+            *site.routes(context, visitors.asks(context, desk, inbox)),
         ]
     )
 

@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 
 from daemon import metrics
 from daemon.batcher import Full
+from daemon.clock import machine_now
 from daemon.context import Context
 from daemon.flow import track
 from daemon.mail.links import shop_url
@@ -23,6 +24,7 @@ from daemon.tokens import HEAD as TOKEN_HEAD
 from daemon.tokens import Token
 from daemon.web import pages
 from daemon.web.edge import READ_PATIENCE, SAFE, plain
+from daemon.web.landings import marked
 from daemon.web.state import STATE, State
 
 log = structlog.get_logger()
@@ -80,7 +82,11 @@ async def followed(request: web.Request, state: State, token: Token, *, silent: 
         except (Full, OSError) as error:
             lost("clicked", error)
             link = remembered(state, token)
-    return to(request, destination(state.context, token.shop_id, link))
+    target = destination(state.context, token.shop_id, link)
+    trap = link is not None and link.kind == "honeypot"
+    if not trap and not silent and request.method == "GET":
+        target = marked(state.context, token, target, machine_now())
+    return to(request, target)
 
 
 def lost(kind: str, error: Exception) -> None:

@@ -9,10 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -157,7 +156,7 @@ class Outbound:
     """A client with connections of its own. `resolver`: another one than the system's, for tests."""
 
     def __init__(
-        self, may: Allowed, *, connections: int = 100, idle: float = 30.0, resolver: AbstractResolver | None = None
+        self, may: Allowed, *, connections: int = 100, idle: float = 15.0, resolver: AbstractResolver | None = None
     ) -> None:
         self.may = may
         self.connections = connections
@@ -210,17 +209,11 @@ class Outbound:
 
     @asynccontextmanager
     async def posted(
-        self, to: Target, headers: Mapping[str, str], body: Callable[[], Awaitable[bytes]], length: int
+        self, to: Target, headers: Mapping[str, str], body: aiohttp.Payload
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """POST; `body` is asked for with a connection in hand, after which `length` bytes leave in one go."""
-
-        async def bytes_of() -> AsyncIterator[bytes]:
-            yield await body()
-
-        data: Any = bytes_of()
-        sized = {**headers, "Content-Length": str(length)}
+        """POST, once."""
         async with self.opened().post(
-            to.url, data=data, headers=sized, allow_redirects=False, skip_auto_headers=("User-Agent", "Accept")
+            to.url, data=body, headers=headers, allow_redirects=False, skip_auto_headers=("User-Agent", "Accept")
         ) as response:
             yield response
 

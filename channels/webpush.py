@@ -20,7 +20,6 @@ from channels.base import (
     MayLeave,
     Message,
     Misconfigured,
-    NotSent,
     Push,
     Receipt,
     Refused,
@@ -28,6 +27,7 @@ from channels.base import (
     Unclear,
     Withheld,
 )
+from channels.http import Asking, NotLeft
 from channels.outbound import Allowed, Answer, Forbidden, Outbound, Target, allowed, read, target
 from channels.webpush_bytes import BadKey, Signer, sealed, signer
 
@@ -166,7 +166,6 @@ class WebPush(Channel):
         headers = {
             "Authorization": self.identity.header(to.origin),
             "Content-Encoding": "aes128gcm",
-            "Content-Type": "application/octet-stream",
             "TTL": str(int(min(max(push.ttl, timedelta()), LONGEST_TTL).total_seconds())),
             "Urgency": push.urgency,
             **({"Topic": push.topic} if push.topic else {}),
@@ -222,59 +221,57 @@ class Trip:
     message: Message
     request: Request
     may_leave: MayLeave
-    overtaken: bool = False
-    left: bool = False
 
     async def made(self) -> Answer:
+        limit = asyncio.timeout(CONNECT)
+
+        async def gate() -> bool:
+            limit.reschedule(asyncio.get_running_loop().time() + self.channel.config.patience.total_seconds())
+            return await self.asked()
+
+        body = Asking(self.request.body, "application/octet-stream", gate)
         try:
-            async with asyncio.timeout(CONNECT) as limit:
-                await self.ask()
-                return await self.posted(limit)
-        except (NotSent, Unclear):
-            raise
+            async with limit:
+                if not await self.asked():
+                    raise NotLeft
+                return await self.posted(body)
+        except NotLeft:
+            raise Withheld("it must not leave any more") from None
         except asyncio.CancelledError:
-            raise (Unclear if self.left else Withheld)("stopped") from None
+            raise (Unclear if body.written else Withheld)("stopped") from None
         except Forbidden as error:
             raise Refused(f"the endpoint is not asked: {error}", code="endpoint") from None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            raise self.failure(error) from None
+            raise failure(error, body) from None
         except BaseException:
-            if self.left:
+            if body.written:
                 self.channel.left.add(key(self.message))
             raise
 
-    async def ask(self) -> None:
-        self.overtaken = True
+    async def asked(self) -> bool:
+        """A gate that fails says no."""
         try:
-            may = await self.may_leave(self.message)
-        except Exception as error:
-            raise Withheld(f"nobody could say whether it may still leave: {type(error).__name__}") from None
-        if not may:
-            raise Withheld("it must not leave any more")
-        self.overtaken = False
+            return await self.may_leave(self.message)
+        except Exception:
+            return False
 
-    async def posted(self, limit: asyncio.Timeout) -> Answer:
-        async def body() -> bytes:
-            await self.ask()
-            self.left = True
-            limit.reschedule(asyncio.get_running_loop().time() + self.channel.config.patience.total_seconds())
-            return self.request.body
-
+    async def posted(self, body: Asking) -> Answer:
         request = self.request
-        async with self.channel.outbound.posted(request.to, request.headers, body, len(request.body)) as response:
+        async with self.channel.outbound.posted(request.to, request.headers, body) as response:
             try:
                 return await read(response)
             except (TimeoutError, asyncio.CancelledError):
                 return Answer(response.status, response.headers, b"")
 
-    def failure(self, error: Exception) -> Exception:
-        """What a broken connection means depends on whether the body may have been read."""
-        if self.overtaken:
-            return Withheld("it must not leave any more")
-        what = type(error).__name__
-        if self.left:
-            return Unclear(f"no answer: {what}", code="no answer")
-        return Retry(f"the push service could not be reached: {what}", code="unreachable")
+
+def failure(error: Exception, body: Asking) -> Exception:
+    """What a broken connection means depends on whether the body may have been read."""
+    if body.refused:
+        return Withheld("it must not leave any more")
+    what = type(error).__name__
+    if body.written:
+        return Unclear(f"no answer: {what}", code="no answer")
+    return Retry(f"the push service could not be reached: {what}", code="unreachable")
 
 
 def verdict(answer: Answer, now: datetime) -> Receipt:

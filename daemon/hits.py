@@ -71,6 +71,8 @@ class Seen:
     user_agent: str
     link_no: int | None = None
     honeypot: bool = False
+    pushed: bool = False
+    """Its address was in a web push, which only the person's browser can read."""
 
 
 def classify(
@@ -98,7 +100,7 @@ def classify(
             classes[click.id] = "unknown"
         else:
             came = any(click.at <= visit <= click.at + VISIT for visit in visits)
-            opener = read and not (beacon and click.kind == "clicked")
+            opener = click.pushed or (read and not (beacon and click.kind == "clicked"))
             classes[click.id] = "human" if opener or came or click.id in landed else "unknown"
     return classes
 

@@ -6,17 +6,15 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-CHANNELS = ("email", "audience")
+CHANNELS = ("email", "audience", "webpush")
 LATER_CHANNELS = {
     "sms": "send text messages",
-    "webpush": "send web pushes",
     "onsite": "show notices on the site",
 }
 PROGRAMMES = ("cart",)
 LATER_PROGRAMMES = ("no_purchase", "winback", "reorder")
 LATER_WORDS = {
     "sms": "send text messages",
-    "webpush": "send web pushes",
     "onsite": "show notices on the site",
     "incentive": "give incentives",
     "experiment": "run experiments",

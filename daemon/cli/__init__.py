@@ -40,6 +40,8 @@ COMMANDS = {
     "suppress:app": "Addresses that are not written to. They are kept as keyed hashes.",
     "replies:app": "Answers of customers that nobody has read yet. None is ever deleted unread.",
     "message:app": "Say what became of a message whose fate is unknown.",
+    "push:push_keys": "Keys for web push as settings: those in use, else new ones, which are kept nowhere. Whoever "
+    "has the private one can push to your customers.",
     "shop:app": "What a shop left behind that is no longer in shops.yaml.",
     "person:app": "What is held about somebody: show it, hand it out, erase it.",
     "audience:app": "Ad audiences: who is in them, as figures and as files; tell the platforms at once.",

@@ -12,11 +12,12 @@ import structlog
 
 from daemon.context import Context
 from daemon.flow import policies
+from daemon.flow.writers import WRITERS
 from daemon.store import decisions, facts, persons, recoveries
 from daemon.store.database import Connection, again
 from daemon.store.decisions import Result
 from daemon.store.facts import Case
-from rules.facts import Facts, Stop, Verdict, Wait
+from rules.facts import Facts, Send, Stop, Verdict, Wait
 from rules.ladder import decide
 
 log = structlog.get_logger()
@@ -31,12 +32,16 @@ async def due_recoveries(context: Context, shop_id: int, now: datetime, most: in
         return 0
     cases = await facts.of_recoveries(context.pool, shop_id, ids, policies.shop_facts(context, shop_id, now))
     spoken = await policies.of_shop(context, context.pool, shop_id, {case.policy_hash for case in cases.values()})
-    address = context.keeper.book.shops[context.shop_name(shop_id)].rehearsal_to
-    results = [
-        _result(case, decide(spoken.of(case.policy_name, case.policy_hash), case.facts, now), bool(address))
-        for case in cases.values()
-        if case.open
-    ]
+    results = []
+    for case in cases.values():
+        if case.open:
+            verdict = decide(spoken.of(case.policy_name, case.policy_hash), case.facts, now)
+            nowhere = (
+                case.rehearsal
+                and isinstance(verdict, Send)
+                and not WRITERS[verdict.channel].address(context, shop_id, case, rehearsal=True)
+            )
+            results.append(_result(case, verdict, nowhere=nowhere))
 
     async def body(db: Connection) -> list[Any]:
         stopping = [cases[result.recovery_id].person_id for result in results if result.verdict == "stop"]
@@ -64,7 +69,7 @@ def _tell(context: Context, shop_id: int, took_effect: list[Any]) -> None:
             context.ring("decide", shop_id)
 
 
-def _result(case: Case, verdict: Verdict, rehearsal_has_address: bool) -> Result:
+def _result(case: Case, verdict: Verdict, *, nowhere: bool) -> Result:
     """The verdict as it will be kept. Who is held out goes the whole way as a shadow: the step is taken, not sent."""
     common = Result(
         recovery_id=case.recovery_id,
@@ -80,7 +85,7 @@ def _result(case: Case, verdict: Verdict, rehearsal_has_address: bool) -> Result
         return dataclasses.replace(common, verdict="stop", reason=verdict.reason)
     if isinstance(verdict, Wait):
         return dataclasses.replace(common, verdict="wait", until=verdict.until)
-    withheld = "holdout" if case.held_out else "rehearsal" if case.rehearsal and not rehearsal_has_address else None
+    withheld = "holdout" if case.held_out else "rehearsal" if nowhere else None
     return dataclasses.replace(
         common,
         verdict="send",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import unicodedata
 
+import regex
+
 UNFIT = re.compile(
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
 )
 """Controls, line and paragraph separators, direction marks and overrides, invisible blanks, lone surrogates."""
-JOINED = frozenset(("Mn", "Me", "Mc", "Cf"))
-"""Categories that belong to the letter before them."""
+GRAPHEME = regex.compile(r"\X")
+"""What a reader takes for one letter: with its accents, or an emoji of several."""
 LOOKS_LIKE_AN_ADDRESS = re.compile(r"[/:@<>{}\[\]()=$%#*|\\]|www\.|\w\.\w\w|\d{3}", re.IGNORECASE)
 
 
@@ -25,11 +27,12 @@ def clean(text: str, limit: int) -> str:
 
 
 def cut(text: str, limit: int) -> str:
-    end = limit - 1
-    while end > 0 and unicodedata.category(text[end]) in JOINED:
-        end -= 1  # the mark that would be cut away pulls its letter with it
-    kept = text[:end].rstrip()
-    return kept.rstrip("\u200d") + "…"
+    end = 0
+    for grapheme in GRAPHEME.finditer(text, 0, limit):
+        if grapheme.end() >= limit:
+            break
+        end = grapheme.end()
+    return text[:end].rstrip() + "…"
 
 
 def first_name(text: str) -> str:

@@ -114,7 +114,14 @@ async def of_messages(
     found: dict[int, list[Judged]] = {}
     for row in await sql.of_messages(db, shop_id=shop_id, messages=sorted(messages), until=until, most=MOST_HITS):
         seen = Seen(
-            row["id"], row["kind"], row["at"], row["method"], row["user_agent"], row["link_no"], row["honeypot"]
+            row["id"],
+            row["kind"],
+            row["at"],
+            row["method"],
+            row["user_agent"],
+            row["link_no"],
+            row["honeypot"],
+            row["pushed"],
         )
         one = Judged(Key(row["recorded_at"], row["id"]), seen, row["class"])
         found.setdefault(row["message_id"], []).append(one)

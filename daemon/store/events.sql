@@ -54,7 +54,8 @@ ORDER BY e.recorded_at, e.id;
 -- name: of_messages
 -- The hits that judge each other: of each message at most `most`, the newest up to `until`.
 SELECT h.recorded_at, h.id, h.kind, h.message_id, h.at, h.method, h.user_agent, h.link_no, h.class,
-    coalesce(l.kind = 'honeypot', false) AS honeypot
+    coalesce(l.kind = 'honeypot', false) AS honeypot,
+    (SELECT m.channel = 'webpush' FROM message m WHERE m.shop_id = h.shop_id AND m.id = h.message_id) AS pushed
 FROM unnest(:messages::bigint[]) AS n (message_id)
 CROSS JOIN LATERAL (
     SELECT * FROM event e

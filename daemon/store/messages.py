@@ -14,6 +14,7 @@ from daemon.store.sql import load
 from rules.law import PURPOSES
 
 sql = load("messages")
+NOBODY: Mapping[int, bytes] = {}
 
 MOST_TRIES = 12
 
@@ -102,6 +103,9 @@ class Claim:
     step: str
     rehearsal: bool
     content: Mapping[str, Any]
+    sending_at: datetime | None = None
+    """Shop time of the claim."""
+    not_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +197,10 @@ async def record(
     shop_id: int,
     outcomes: Sequence[tuple[int, int, Outcome]],
     now: datetime,
+    gone: Mapping[int, bytes] = NOBODY,
 ) -> list[Closed]:
     """Of (message, fence, outcome): those that were still ours. A channel that took one works again: its next rest is a
-    short one."""
+    short one. `gone`: hashes of endpoints that are over, by message."""
     rows = sorted(outcomes, key=lambda row: row[:2])
     closed = await sql.record(
         db,
@@ -211,6 +216,7 @@ async def record(
         costs=[outcome.costs_a_try for _, _, outcome in rows],
         agains=[outcome.again_after for _, _, outcome in rows],
         suppresses=[outcome.suppress for _, _, outcome in rows],
+        gones=[gone.get(message) for message, _, _ in rows],
     )
     return [Closed(row["id"], row["state"], row["recovery_id"], row["reason"]) for row in closed]
 

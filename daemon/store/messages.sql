@@ -89,7 +89,7 @@ WITH n AS MATERIALIZED (
         lease_until_real = clock_timestamp() + :lease, retry_real = NULL, reason = NULL,
         basis = n.basis, basis_evidence = n.evidence, consent_id = n.consent_id
     FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'go' AND m.state || '' IN ('prepared', 'retry_wait')
-    RETURNING m.id, m.fence, m.recovery_id, m.person_id, m.content, m.step, m.rehearsal
+    RETURNING m.id, m.fence, m.recovery_id, m.person_id, m.content, m.step, m.rehearsal, m.sending_at, m.not_after
 ), tried AS (
     INSERT INTO attempt (shop_id, message_id, fence, started_at, body_sha256)
     SELECT :shop_id, id, fence, :now, sha256(convert_to(content::text, 'UTF8')) FROM claimed ORDER BY id
@@ -128,7 +128,9 @@ CROSS JOIN LATERAL (SELECT * FROM message WHERE shop_id = :shop_id AND id = n.id
 CROSS JOIN LATERAL (SELECT * FROM recovery WHERE shop_id = m.shop_id AND id = m.recovery_id OFFSET 0) AS r
 CROSS JOIN LATERAL (SELECT * FROM person WHERE shop_id = m.shop_id AND id = m.person_id OFFSET 0) AS p
 WHERE m.fence = n.fence AND m.state = 'sending' AND r.state = 'open' AND p.may_be_written_to
-    AND CASE m.channel WHEN 'email' THEN p.email IS NOT NULL WHEN 'sms' THEN p.phone IS NOT NULL ELSE true END
+    AND CASE m.channel WHEN 'email' THEN p.email IS NOT NULL WHEN 'sms' THEN p.phone IS NOT NULL
+        WHEN 'webpush' THEN EXISTS (SELECT FROM subscription b WHERE b.shop_id = m.shop_id AND b.person_id = m.person_id)
+        ELSE true END
     AND NOT EXISTS (SELECT FROM suppression s WHERE s.shop_id = m.shop_id AND s.channel IN ('any', m.channel)
         AND s.address_hmac IN (p.email_hmac, p.phone_hmac))
     AND NOT EXISTS (SELECT FROM consent k WHERE k.shop_id = m.shop_id AND k.person_id = m.person_id AND k.state = 'withdrawn'
@@ -138,12 +140,30 @@ WHERE m.fence = n.fence AND m.state = 'sending' AND r.state = 'open' AND p.may_b
 
 -- name: record
 -- Outcomes by fence: one that has been overtaken changes nothing. A message whose recovery ended meanwhile is not tried
--- again. The recoveries are locked first, in their order, so what is read of them is how they are now.
-WITH n AS MATERIALIZED (
+-- again. The recoveries are locked first, in their order, so what is read of them is how they are now. A browser that is
+-- gone is removed with it, and the next one of the person gets its turn, which costs no try.
+WITH given AS MATERIALIZED (
     SELECT :shop_id::bigint AS shop_id, n.* FROM unnest(:ids::bigint[], :fences::bigint[], :outcomes::text[], :provider_ids::text[], :codes::text[],
-        :errors::text[], :costs::boolean[], :agains::interval[], :suppresses::boolean[])
-        AS n (id, fence, outcome, provider_id, code, error, costs_a_try, again_after, suppress)
+        :errors::text[], :costs::boolean[], :agains::interval[], :suppresses::boolean[], :gones::bytea[])
+        AS n (id, fence, outcome, provider_id, code, error, costs_a_try, again_after, suppress, gone)
     WHERE n.id = n.id + 0
+), n AS MATERIALIZED (
+    SELECT g.shop_id, g.id, g.fence, g.provider_id, g.code, g.error, g.suppress, g.gone,
+        CASE WHEN x.goes_on THEN 'retry_wait' ELSE g.outcome END AS outcome, g.costs_a_try AND NOT x.goes_on AS costs_a_try,
+        CASE WHEN NOT x.goes_on THEN g.again_after END AS again_after
+    FROM given g CROSS JOIN LATERAL (
+        SELECT g.gone IS NOT NULL AND EXISTS (
+            SELECT FROM message m JOIN subscription b ON b.shop_id = m.shop_id AND b.person_id = m.person_id
+            WHERE m.shop_id = g.shop_id AND m.id = g.id
+                AND NOT EXISTS (SELECT FROM given other WHERE other.gone = b.endpoint_hmac)
+                AND NOT EXISTS (SELECT FROM suppression s WHERE s.shop_id = b.shop_id AND s.channel IN ('any', 'webpush')
+                    AND s.address_hmac = b.endpoint_hmac)) AS goes_on) AS x
+), dead AS (
+    DELETE FROM subscription b USING given g WHERE b.shop_id = g.shop_id AND b.endpoint_hmac = g.gone
+    RETURNING b.shop_id, b.endpoint_hmac
+), nameless AS (
+    DELETE FROM identity i USING dead
+    WHERE i.shop_id = dead.shop_id AND i.kind = 'push' AND i.value = encode(dead.endpoint_hmac, 'hex')
 ), r AS MATERIALIZED (
     SELECT r.id, r.state, r.end_reason, m.id AS message_id FROM n
     JOIN message m ON m.shop_id = n.shop_id AND m.id = n.id

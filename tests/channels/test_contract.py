@@ -86,6 +86,8 @@ def test_channel_has_a_stage(name):
 async def test_provider(name, mood, caplog):
     caplog.set_level("DEBUG", logger="channels")
     async with stage(name, mood) as scene:
+        if scene is None:
+            return  # nothing leaves the house on this channel, so nobody can be in that mood
         reports = await hand_over(scene)
         assert sorted(number for number, _ in reports) == [*MANY], "each is reported exactly once"
         for _, outcome in reports:

@@ -173,7 +173,7 @@ async def database(servers: Servers, databases: Databases) -> AsyncIterator[str]
 async def db(database: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     connection = await asyncpg.connect(database)
     yield connection
-    await connection.close(timeout=5)
+    await connection.close(timeout=60)
 
 
 @pytest.fixture

@@ -137,17 +137,17 @@ async def make_relay() -> AsyncIterator[Callable[..., Awaitable[Relay]]]:
     for relay, server in servers:
         relay.ending.set()
         server.close()
-        await asyncio.wait_for(relay.emptied(), 5)
+        await asyncio.wait_for(relay.emptied(), 60)
 
 
 @pytest.fixture
 async def make_email() -> AsyncIterator[Callable[..., Email]]:
-    """An e-mail channel to a relay's port; short time-outs, no TLS unless asked for; closed at the end."""
+    """An e-mail channel to a relay's port; no TLS unless asked for; closed at the end."""
     made: list[Email] = []
 
     def make(port: int, **options: Any) -> Email:
-        second = timedelta(seconds=5)
-        plain = {"tls": "none", "to_dot": second, "from_dot": second, "connect_within": second, "helo": "sender.test"}
+        span = timedelta(seconds=30)
+        plain = {"tls": "none", "to_dot": span, "from_dot": span, "connect_within": span, "helo": "sender.test"}
         made.append(Email(Config(**{"host": "127.0.0.1", "port": port, **plain, **options})))
         return made[-1]
 

@@ -164,7 +164,7 @@ async def channel_to(relay, **options):
         for talk in relay.talks:
             talk.transport.close()
         if relay.talks:
-            await asyncio.wait_for(relay.all_gone.wait(), 10)
+            await asyncio.wait_for(relay.all_gone.wait(), 60)
 
 
 FIRST, SECOND = address(1), address(2)

@@ -147,7 +147,7 @@ async def test_a_killed_writer_loses_no_line_that_it_had_confirmed(tmp_path, dat
         assert writer.stdout is not None
         confirmed = [writer.stdout.readline().strip() for _ in range(400)]
         writer.send_signal(signal.SIGKILL)
-        rest, _ = writer.communicate(timeout=20)
+        rest, _ = writer.communicate(timeout=60)
         confirmed += rest.split("\n")[:-1]
         database.ids.clear()
         journal = Journal(tmp_path, "web-8")

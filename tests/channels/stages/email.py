@@ -74,7 +74,7 @@ class Stage:
     async def emptied(self) -> None:
         """Wait until the provider has seen the last connection go."""
         if self.open:
-            await asyncio.wait_for(self.gone.wait(), 10)
+            await asyncio.wait_for(self.gone.wait(), 60)
 
 
 @contextlib.asynccontextmanager

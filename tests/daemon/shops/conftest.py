@@ -75,7 +75,7 @@ def mariadb(needs_program: Callable[[str], str]) -> Iterator[MariaDb]:
         yield MariaDb(folder)
     finally:
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
         shutil.rmtree(folder)
     listening.join()
     assert process.stderr is not None

@@ -1,5 +1,6 @@
 -- name: lateness^
 -- How late the newest orders arrived: since the last time that a pause for it was lifted, and never those from before us.
+-- Of the newest five hundred, so that a first look that brought years of orders is not read again and again.
 WITH s AS MATERIALIZED (
     SELECT shop_id, added_at, greatest(added_at, (SELECT max(lifted_at) FROM pause z WHERE z.shop_id = shop.shop_id
         AND z.cause = 'orders_late')) AS since
@@ -7,9 +8,10 @@ WITH s AS MATERIALIZED (
 )
 SELECT count(*) AS orders, coalesce(percentile_disc(0.95) WITHIN GROUP (ORDER BY o.late), interval '0') AS late
 FROM s LEFT JOIN LATERAL (
-    SELECT o.first_seen_at - o.placed_at AS late FROM shop_order o
-    WHERE o.shop_id = s.shop_id AND o.first_seen_at > s.since AND o.placed_at > s.added_at
-    ORDER BY o.first_seen_at DESC LIMIT 50
+    SELECT n.first_seen_at - n.placed_at AS late FROM (
+        SELECT first_seen_at, placed_at FROM shop_order
+        WHERE shop_id = s.shop_id AND first_seen_at > s.since ORDER BY first_seen_at DESC LIMIT 500
+    ) AS n WHERE n.placed_at > s.added_at ORDER BY n.first_seen_at DESC LIMIT 50
 ) AS o ON true WHERE o.late IS NOT NULL;
 
 -- name: hold_late

@@ -70,6 +70,8 @@ async def resume(*, shop: ShopName = None, policy: Policy = None, step: Step = N
     """Lift pauses: those that name exactly this policy, step or channel, or all of them."""
     async with desk(acts=True) as at:
         lifted = await brake.resume(at.pool, list(at.only(shop).values()), Scope(policy, step, channel), at.now)
+        for shop_id in at.only(shop).values():
+            await brake.free(at.pool, shop_id, at.now)
         since_now = [one for one in await instance.standstills(at.pool, at.now - RIGHT_NOW) if one.lifted_at == at.now]
     console().print(f"lifted {len(lifted)} pause{'s' if len(lifted) != 1 else ''}")
     for reason in lifted:

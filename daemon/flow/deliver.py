@@ -43,9 +43,10 @@ AGAIN = 0.5
 """Seconds until an outcome is written again when the database was away."""
 GATE_HOLDS = timedelta(seconds=10)
 """Machine time since the gate after which a claim whose COMMIT was not answered does not leave any more."""
+NO_BYTE = frozenset({"not_sent", "address", "content", "bug"})
+"""Codes of outcomes of which no byte has left."""
 STALE = timedelta(hours=1)
 """Content prepared longer ago than this is prepared again."""
-PAUSED = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -292,7 +293,7 @@ def _passage(one: AtGate, case: Case, spoken: policies.Policies, now: datetime) 
     if one.of_another_mode:
         return Move(one.id, "cancelled", "the shop has changed between rehearsal and live")
     if one.paused is not None:
-        return Move(one.id, "hold", f"paused: {one.paused}", now + PAUSED)
+        return Move(one.id, "hold", f"paused: {one.paused}")
     basis = Basis(one.basis, one.basis_evidence, one.consent_id)
     planned = Planned(one.step, one.channel, one.not_after, basis, one.deferrals)
     answer = passage(spoken.of(case.policy_name, case.policy_hash), planned, case.facts, now)
@@ -382,8 +383,10 @@ async def write_outcomes(
     counts = Counter(one.state for one in closed)
     for state, number in counts.items():
         metrics.messages.labels(channel, state).inc(number)
-    log.info("sent", shop=name, channel=channel, messages=len(group))
-    log.info("recorded", shop=name, channel=channel, **counts)
+    kept = sum(outcome.code in NO_BYTE for _, outcome in group)
+    if len(group) > kept:
+        log.info("sent", shop=name, channel=channel, messages=len(group) - kept)
+    log.info("recorded", shop=name, channel=channel, **counts, **({"not_sent": kept} if kept else {}))
     if any(one.state != "retry_wait" for one in closed):
         context.ring("decide", shop_id)
     context.ring("deliver", shop_id)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from daemon.store.database import Connection, Pool
 from daemon.store.sql import load
+from daemon.store.work import known_channels
 
 sql = load("brake")
+
+BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,19 @@ async def resume(db: Connection | Pool, shops: Sequence[int], scope: Scope, now:
         db, shops=sorted(shops), policy=scope.policy, step=scope.step, channel=scope.channel, now=now
     )
     return [row["reason"] for row in rows]
+
+
+async def in_force(db: Connection | Pool, shop_id: int, now: datetime) -> str:
+    """Names the pauses of a shop that are in force; empty: none is."""
+    return cast(str, await sql.in_force(db, shop_id=shop_id, now=now))
+
+
+async def free(db: Connection | Pool, shop_id: int, now: datetime) -> int:
+    """How many messages no pause holds any more; they may be claimed from now on."""
+    freed = 0
+    while found := await sql.free(db, shop_id=shop_id, channels=known_channels(), now=now, most=BATCH):
+        freed += len(found)
+    return freed
 
 
 async def pauses(db: Connection | Pool, now: datetime) -> list[Pause]:

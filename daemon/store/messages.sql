@@ -78,8 +78,8 @@ FOR NO KEY UPDATE OF m SKIP LOCKED;
 
 -- name: move
 -- What the gate said, for all of them at once: claimed with fence, lease and attempt, put off, held, sent back, or ended.
--- A held one stays as it is for a while: that the brake is on is no doing of its own. So does one that rests, until an
--- allowance has room for it.
+-- A held one stays as it is and is not looked at again until the brake is off: however long that is, its row is written
+-- once. One that rests stays as it is until an allowance has room for it.
 WITH n AS MATERIALIZED (
     SELECT :shop_id::bigint AS shop_id, n.* FROM unnest(:ids::bigint[], :verdicts::text[], :untils::timestamptz[], :reasons::text[], :bases::text[],
         :evidences::text[], :consents::bigint[], :not_afters::timestamptz[], :rests::interval[])
@@ -98,7 +98,7 @@ WITH n AS MATERIALIZED (
         deferrals = m.deferrals + 1, reason = n.reason
     FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'defer' AND m.state || '' IN ('prepared', 'retry_wait')
 ), held AS (
-    UPDATE message m SET not_before = n.until, reason = n.reason, retry_real = NULL
+    UPDATE message m SET retry_real = 'infinity', reason = n.reason
     FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'hold' AND m.state || '' IN ('prepared', 'retry_wait')
 ), rested AS (
     UPDATE message m SET retry_real = clock_timestamp() + n.rests_for, reason = n.reason

@@ -42,7 +42,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(*) AS messages FROM (
         SELECT m.state, m.not_before FROM message m WHERE m.shop_id = s.shop_id AND m.channel = n.channel
-            AND m.state IN ('prepared', 'retry_wait') AND m.retry_real IS NOT NULL ORDER BY m.retry_real LIMIT 1000) AS t
+            AND m.state IN ('prepared', 'retry_wait') AND m.retry_real < 'infinity' ORDER BY m.retry_real LIMIT 1000) AS t
     WHERE t.state = 'retry_wait' AND t.not_before <= :late
 ) AS back
 WHERE fresh.messages + back.messages > 0 ORDER BY s.shop_id, n.channel;

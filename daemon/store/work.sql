@@ -84,6 +84,7 @@ WHERE NOT EXISTS (
 SELECT min(t) FROM unnest(:shops::bigint[]) AS s (shop_id)
 CROSS JOIN LATERAL (
     SELECT min(w.due_at) AS t FROM work w WHERE w.shop_id = s.shop_id AND w.name = 'poll' AND w.due_at > :now
+    UNION ALL SELECT min(z.until) FROM pause z WHERE z.shop_id = s.shop_id AND z.lifted_at IS NULL AND z.until > :now
     UNION ALL SELECT min(c.look_at) FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at > :now
     UNION ALL SELECT min(r.wake_at) FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at > :now
     UNION ALL SELECT min(m.not_before) FROM message m

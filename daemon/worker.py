@@ -11,7 +11,20 @@ import structlog
 from asyncpg import InterfaceError, PostgresError
 
 from daemon.context import Context
-from daemon.flow import audiences, callbacks, decide, deliver, enrol, ingest, mailbox, post, prepare, stop, track
+from daemon.flow import (
+    audiences,
+    callbacks,
+    decide,
+    deliver,
+    enrol,
+    ingest,
+    mailbox,
+    post,
+    prepare,
+    reconcile,
+    stop,
+    track,
+)
 from daemon.flow.shops import ENDINGS
 from daemon.logs import told
 from daemon.shops.base import ShopUnavailable
@@ -47,6 +60,7 @@ FLOW = {
     "decide": Work(decide.due_recoveries),  # 4 ask the rules
     "prepare": Work(prepare.planned_messages),  # 5 links, render
     "deliver": Work(deliver.due_messages, shared=True),  # 6 claim  7 send  8 record
+    "reconcile": Work(reconcile.look_up),  # 8 what nobody knows is looked up where that can be asked
     "react": Work(track.reactions),  # 9 what came back has its effect
     "mailbox": Work(mailbox.look, once=True),  # 9 what lies in the shop's mailbox is fetched
     "callbacks": Work(callbacks.work_off),  # 9 what providers of channels tell has its effect

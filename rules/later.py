@@ -6,15 +6,13 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-CHANNELS = ("email", "audience", "webpush")
+CHANNELS = ("email", "sms", "audience", "webpush")
 LATER_CHANNELS = {
-    "sms": "send text messages",
     "onsite": "show notices on the site",
 }
 PROGRAMMES = ("cart",)
 LATER_PROGRAMMES = ("no_purchase", "winback", "reorder")
 LATER_WORDS = {
-    "sms": "send text messages",
     "onsite": "show notices on the site",
     "incentive": "give incentives",
     "experiment": "run experiments",

@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError
 from rules.later import CHANNELS, LATER_CHANNELS, Channel, Programme
 from rules.law import PROFILES
 from rules.source import did_you_mean
+from rules.texts import Wording
 from rules.values import Amount, Cap, Caps, DayPart, Span, Subject
 
 Reaction = Literal["opened", "clicked", "replied", "bounced"]
@@ -226,6 +227,12 @@ class Step(Words):
             raise ValueError("`audience` and `for` go with `send: audience` only")
         return self
 
+    text: Wording | None = Field(
+        None,
+        description="For `send: sms`: what the text says instead of the shipped words; one text, or one for each "
+        "language, with `{shop}`, `{name}`, `{first_line}`, `{count}`, `{total}`, `{link}` and `{stop}` in it.",
+    )
+
     @property
     def template_name(self) -> str:
         return self.template or self.name
@@ -258,6 +265,9 @@ class PolicyWords(Words):
         description="For `unless: {remind: [opened]}`, when machines at most opened `remind`: `wait_click` waits twice "
         "as long again as lies between the two steps, and goes if there was neither a click nor a visit to the shop; "
         "`treat_unopened` goes at once; `treat_opened` leaves the step out.",
+    )
+    segments: int = Field(
+        3, ge=1, le=10, description="Most parts that a text may take; each is paid for. Longer names are shortened."
     )
     steps: tuple[Step, ...] = Field(min_length=1, description="The ladder. Sorted by `after`.")
 

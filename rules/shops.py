@@ -19,6 +19,7 @@ from rules.mistakes import from_validation
 from rules.onsite import OnsiteWords, origins
 from rules.policy import Law, Words
 from rules.source import Mistake, Node
+from rules.texts import SmsWords
 from rules.values import Share
 
 
@@ -211,6 +212,7 @@ class ShopWords(Words):
     audiences: Mapping[AudienceName, AudienceWords] = Field(
         default_factory=dict, description="Ad audiences that steps may name, each under its name."
     )
+    sms: SmsWords = Field(default_factory=SmsWords, description="How the shop writes text messages.")
     connection: Mapping[str, Any] = Field(
         default_factory=dict,
         repr=False,
@@ -240,6 +242,12 @@ class ShopWords(Words):
     def page_origins(self) -> frozenset[str]:
         """Of the pages that may speak to us; empty without the script."""
         return origins(self.url, self.cart_page, self.script) if self.script is not None else frozenset()
+
+    @property
+    def country(self) -> str:
+        """Where the shop is (ISO 3166-1), by its country profile or its locale; empty where neither says it."""
+        by_law = {"uk": "GB", "none": "", None: ""}.get(self.legal, (self.legal or "").upper())
+        return by_law or (self.locale.rpartition("-")[2] if re.fullmatch(r".*-[A-Z]{2}", self.locale) else "")
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -165,7 +165,8 @@ async def _wrote(db: Connection, shop_id: int, one: Read, hmac: bytes, locked: s
         await persons.raise_facts(db, shop_id, people)
         return Effect("done", f"STOP of {len(people)} known here")
     if one.event.kind == "started":
-        lifted = await callbacks.lift(db, shop_id, hmac, source)
+        if lifted := await callbacks.lift(db, shop_id, hmac, source):
+            await callbacks.restore(db, shop_id, people, PURPOSES[one.channel], source, now)
         await persons.raise_facts(db, shop_id, people)
         return Effect("done", "START: the STOP is lifted" if lifted else "START, and there was no STOP")
     if not people:

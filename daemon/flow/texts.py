@@ -11,7 +11,7 @@ from typing import Any, Literal
 from channels.base import Text
 from daemon import tokens
 from daemon.book import Book
-from daemon.context import Context
+from daemon.context import Context, address_hmac
 from daemon.flow import mails
 from daemon.flow.mails import Wares
 from daemon.mail import MailError, NothingToShow
@@ -53,7 +53,12 @@ def prepare(context: Context, shop_id: int, one: ToPrepare, case: Case, wares: W
     text = render_text(context.voices, step.template_name, step.text or {}, known, wares.policy.segments)
     return Prepared(
         id=one.id,
-        content={**_stored(text), **_approved(shop, step, text, known), "policy": case.policy_name},
+        content={
+            **_stored(text),
+            **_approved(shop, step, text, known),
+            "policy": case.policy_name,
+            "to": address_hmac(context.pepper, "phone", address(context, shop_id, case, rehearsal=one.rehearsal)).hex(),
+        },
         tracked=tracked,
         facts_no=case.facts_no,
         links=[LinkRow(CART, "cart", _target(shop, case, one))],

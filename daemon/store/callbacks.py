@@ -34,3 +34,11 @@ async def withdraw(
 async def lift(db: Connection, shop_id: int, address_hmac: bytes, source: str) -> bool:
     """Whether there was something of this source to lift. The caller holds the locks of its owners."""
     return bool(await sql.lift(db, shop_id=shop_id, address_hmac=address_hmac, source=source))
+
+
+async def restore(
+    db: Connection, shop_id: int, people: Sequence[int], purpose: str, source: str, at: datetime
+) -> list[int]:
+    """Whose consent counts again that this source withdrew. The caller holds the persons' locks."""
+    rows = await sql.restore(db, shop_id=shop_id, people=sorted(people), purpose=purpose, source=source, at=at)
+    return [row["person_id"] for row in rows]

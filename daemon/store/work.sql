@@ -57,6 +57,12 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 'post' WHERE EXISTS (
         SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source = 'mail' AND NOT EXISTS (
             SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending'))
+    UNION ALL SELECT 'reconcile' WHERE EXISTS (
+        SELECT FROM message m JOIN attempt a ON a.shop_id = m.shop_id AND a.message_id = m.id AND a.fence = m.fence
+        WHERE m.shop_id = s.shop_id AND m.state = 'unknown' AND m.channel <> 'email' AND m.channel = ANY(:channels::text[])
+            AND m.look_ups < 3 AND m.content IS NOT NULL
+            AND a.closed_real + (ARRAY['30 s', '2 min', '10 min']::interval[])[m.look_ups + 1] <= (SELECT clock_timestamp())
+            AND (m.looked_up_real IS NULL OR m.looked_up_real + interval '1 minute' <= (SELECT clock_timestamp())))
     UNION ALL SELECT 'enrol' WHERE EXISTS (
         SELECT FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at <= :now)
     UNION ALL SELECT 'react' WHERE EXISTS (

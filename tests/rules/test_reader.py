@@ -72,9 +72,9 @@ STEPS = "steps:\n  - {name: remind, send: email, after: 1h}\n"
             id="money without its currency",
         ),
         pytest.param(
-            "steps:\n  - {name: nudge, send: sms, after: 7h}\n",
-            "rules/main.yaml:2:25 steps[0].send: this version of tillbell cannot send text messages yet",
-            id="text messages are for later",
+            "steps:\n  - {name: nudge, send: onsite, after: 7h}\n",
+            "rules/main.yaml:2:25 steps[0].send: this version of tillbell cannot show notices on the site yet",
+            id="notices on the site are for later",
         ),
         pytest.param(
             "steps:\n  - {name: nudge, send: fax, after: 7h}\n",
@@ -99,9 +99,10 @@ STEPS = "steps:\n  - {name: remind, send: email, after: 1h}\n"
             id="incentives are for later",
         ),
         pytest.param(
-            STEPS + "caps: {sms: 1 per 7d}\n",
-            'rules/main.yaml:3:8 caps.sms: "sms" is for later: this version of tillbell cannot send text messages yet',
-            id="caps on text messages are for later",
+            STEPS + "caps: {onsite: 1 per 7d}\n",
+            'rules/main.yaml:3:8 caps.onsite: "onsite" is for later: this version of tillbell cannot show notices on the '
+            "site yet",
+            id="caps on notices are for later",
         ),
         pytest.param(
             STEPS + "  - {name: b, send: email, after: 2h, unless: {remnd: [opened]}}\n",

@@ -70,6 +70,10 @@ FLOW = {
 }
 
 
+MAY_END_A_STAY = frozenset({"poll", "inbox", "react", "callbacks", "post", "decide"})
+"""Works that may have found a reason why somebody joins or leaves an ad audience."""
+
+
 class Runner:
     """Does work in this process: each (work, shop) once at a time, and once more if it was asked for meanwhile."""
 
@@ -145,7 +149,7 @@ class Runner:
     async def _drain(self, name: str, shop_id: int) -> None:
         context, one = self.context, FLOW[name]
         if one.once:
-            await one.do(context, shop_id, await clock.shop_now(context.pool))
+            self._tell(name, shop_id, await one.do(context, shop_id, await clock.shop_now(context.pool)))
             return
         try:
             while not context.stopping.is_set():
@@ -154,11 +158,17 @@ class Runner:
                     return
                 found = await one.do(context, shop_id, await clock.shop_now(context.pool))
                 await self._well((name, shop_id), taken.failures if taken else 0)
+                self._tell(name, shop_id, found)
                 if not found:
                     return
         finally:
             if not one.shared:
                 await work.give_back(context.pool, shop_id, name, context.process)
+
+    def _tell(self, name: str, shop_id: int, found: int) -> None:
+        """Whoever bought or withdrew is taken out of the ad audiences at once."""
+        if found and name in MAY_END_A_STAY:
+            self.context.ring("audiences", shop_id)
 
     async def _well(self, key: tuple[str, int], failures: int) -> None:
         """It worked: what was said of it before no longer holds."""

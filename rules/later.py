@@ -6,11 +6,14 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-CHANNELS = ("email", "sms", "audience", "webpush", "onsite")
-LATER_CHANNELS: dict[str, str] = {}
+CHANNELS = ("email", "sms", "audience", "webpush")
+LATER_CHANNELS = {
+    "onsite": "show notices on the site",
+}
 PROGRAMMES = ("cart",)
 LATER_PROGRAMMES = ("no_purchase", "winback", "reorder")
 LATER_WORDS = {
+    "onsite": "show notices on the site",
     "incentive": "give incentives",
     "experiment": "run experiments",
     "arms": "run experiments",

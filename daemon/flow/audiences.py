@@ -206,9 +206,3 @@ class Run:
 
     def _log(self, asked: Asked, rows: Sequence[tuple[Waiting, Keys]], code: str) -> None:
         log.info("sent", shop_id=self.shop_id, audience=self.audience, asked=asked, people=len(rows), code=code)
-
-
-def ring(context: Context, shop_id: int) -> None:
-    """Something may have made people leave: look at once, where there is anybody."""
-    if context.keeper.book.shops[context.shop_name(shop_id)].audiences:
-        context.ring("audiences", shop_id)

@@ -25,10 +25,13 @@ ON CONFLICT (shop_id, audience, person_id) DO UPDATE SET message_id = excluded.m
     since = CASE WHEN b.ended_at IS NULL THEN b.since ELSE excluded.since END, until = greatest(b.until, excluded.until),
     control = excluded.control, wanted = excluded.wanted, ended_at = NULL, end_reason = NULL;
 
+-- Where members are named by a list, the shop comes from the list itself, and what is asked of a row is not what an index is
+-- about: so each is looked up by its key, and no list is read once for each member, whatever old statistics say.
+
 -- name: leave
 -- Who is a member, or stays out as one, and must not be any more: why stands in the order in which it is asked.
-WITH gone AS MATERIALIZED (
-    SELECT b.audience, b.person_id, CASE
+WITH asked AS MATERIALIZED (
+    SELECT b.shop_id, b.audience, b.person_id, CASE
         WHEN p.erased_at IS NOT NULL THEN 'erased'
         WHEN p.merged_into IS NOT NULL THEN 'merged'
         WHEN EXISTS (SELECT FROM shop_order o WHERE o.shop_id = b.shop_id AND o.person_id = b.person_id
@@ -44,12 +47,14 @@ WITH gone AS MATERIALIZED (
         WHEN NOT :live THEN 'not_live'
         WHEN b.audience <> ALL(:known::text[]) THEN 'removed'
     END AS reason
-    FROM member b JOIN person p ON p.shop_id = b.shop_id AND p.id = b.person_id
+    FROM member b CROSS JOIN LATERAL (SELECT * FROM person WHERE shop_id = b.shop_id AND id = b.person_id OFFSET 0) AS p
     WHERE b.shop_id = :shop_id AND b.ended_at IS NULL
+), gone AS MATERIALIZED (
+    SELECT * FROM asked WHERE reason IS NOT NULL
 ), done AS (
     UPDATE member b SET ended_at = :now, end_reason = gone.reason, wanted = false
-    FROM gone WHERE b.shop_id = :shop_id AND b.audience = gone.audience AND b.person_id = gone.person_id
-        AND b.ended_at IS NULL AND gone.reason IS NOT NULL
+    FROM gone WHERE b.shop_id = gone.shop_id AND b.audience = gone.audience AND b.person_id = gone.person_id
+        AND coalesce(b.ended_at, 'infinity') = 'infinity'
     RETURNING b.audience, b.end_reason, b.control
 )
 SELECT audience, end_reason, count(*) AS people FROM done WHERE NOT control GROUP BY 1, 2 ORDER BY 1, 2;
@@ -61,10 +66,14 @@ WHERE shop_id = :shop_id AND audience = :audience AND ended_at IS NULL;
 
 -- name: mark_stale!
 -- Who is known under other addresses by now than the platform got.
-UPDATE member b SET stale = true FROM person p
-WHERE b.shop_id = :shop_id AND b.audience = :audience AND b.wanted AND b.actual <> 'out' AND NOT b.stale
-    AND p.shop_id = b.shop_id AND p.id = b.person_id
-    AND b.known_as IS DISTINCT FROM array_remove(ARRAY[p.email_hmac, p.phone_hmac], NULL);
+WITH moved AS MATERIALIZED (
+    SELECT b.shop_id, b.audience, b.person_id FROM member b
+    CROSS JOIN LATERAL (SELECT * FROM person WHERE shop_id = b.shop_id AND id = b.person_id OFFSET 0) AS p
+    WHERE b.shop_id = :shop_id AND b.audience = :audience AND b.wanted AND b.actual <> 'out' AND NOT b.stale
+        AND b.known_as IS DISTINCT FROM array_remove(ARRAY[p.email_hmac, p.phone_hmac], NULL)
+)
+UPDATE member b SET stale = true FROM moved
+WHERE b.shop_id = moved.shop_id AND b.audience = moved.audience AND b.person_id = moved.person_id;
 
 -- name: forget!
 -- Of whom was erased nothing is left once they are out; nor is it of whom was out for long.
@@ -82,7 +91,7 @@ ORDER BY b.person_id LIMIT :most;
 -- name: to_add
 SELECT b.person_id, b.op_seq, b.actual, b.keys, p.email, p.phone,
     array_remove(ARRAY[p.email_hmac, p.phone_hmac], NULL) AS known_as
-FROM member b JOIN person p ON p.shop_id = b.shop_id AND p.id = b.person_id
+FROM member b CROSS JOIN LATERAL (SELECT * FROM person WHERE shop_id = b.shop_id AND id = b.person_id OFFSET 0) AS p
 WHERE b.shop_id = :shop_id AND b.audience = :audience AND b.wanted AND NOT b.stale AND b.actual <> 'in'
     AND (b.stale OR b.actual <> CASE WHEN b.wanted THEN 'in' ELSE 'out' END)
     AND NOT (b.request IS NOT NULL AND b.asked = 'add')
@@ -96,36 +105,38 @@ SELECT count(DISTINCT keys) FROM member WHERE shop_id = :shop_id AND audience = 
 -- name: begin
 -- A call is about to be made: whatever becomes of it, it is known that it was. Those whom it will be about.
 WITH n AS MATERIALIZED (
-    SELECT * FROM unnest(:persons::bigint[], :op_seqs::bigint[], :keys::jsonb[], :known_as_first::bytea[], :known_as_second::bytea[])
+    SELECT :shop_id::bigint AS shop_id, :audience::text AS audience, n.*
+    FROM unnest(:persons::bigint[], :op_seqs::bigint[], :keys::jsonb[], :known_as_first::bytea[], :known_as_second::bytea[])
         AS n (person_id, op_seq, keys, first, second)
 )
 UPDATE member b SET actual = 'unsure', op_seq = b.op_seq + 1, asked = :asked::text, asked_real = clock_timestamp(), request = NULL,
     twice = :asked::text = 'remove' AND (b.twice OR b.request IS NOT NULL),
     keys = n.keys, known_as = CASE WHEN :asked::text = 'add' THEN array_remove(ARRAY[n.first, n.second], NULL) ELSE b.known_as END
-FROM n WHERE b.shop_id = :shop_id AND b.audience = :audience AND b.person_id = n.person_id AND b.op_seq = n.op_seq
+FROM n WHERE b.shop_id = n.shop_id AND b.audience = n.audience AND b.person_id = n.person_id AND b.op_seq = n.op_seq
 RETURNING b.person_id;
 
 -- name: settle!
 -- What became of a call. Who was asked about anew meanwhile is unsure: either call may have been the last.
 WITH n AS MATERIALIZED (
-    SELECT * FROM unnest(:persons::bigint[], :op_seqs::bigint[], :actuals::text[]) AS n (person_id, op_seq, actual)
+    SELECT :shop_id::bigint AS shop_id, :audience::text AS audience, n.*
+    FROM unnest(:persons::bigint[], :op_seqs::bigint[], :actuals::text[]) AS n (person_id, op_seq, actual)
 ), ours AS (
     UPDATE member b SET request = NULL, asked = NULL, asked_real = NULL,
         actual = CASE WHEN b.twice AND n.actual = 'out' THEN 'unsure' ELSE n.actual END, twice = false,
         keys = CASE WHEN n.actual = 'out' AND NOT b.twice THEN NULL ELSE b.keys END,
         stale = b.stale AND n.actual <> 'out', tries = CASE WHEN n.actual = 'unsure' THEN b.tries + 1 ELSE 0 END
-    FROM n WHERE b.shop_id = :shop_id AND b.audience = :audience AND b.person_id = n.person_id AND b.op_seq = n.op_seq
-    RETURNING b.person_id
+    FROM n WHERE b.shop_id = n.shop_id AND b.audience = n.audience AND b.person_id = n.person_id AND b.op_seq = n.op_seq
 )
 UPDATE member b SET actual = 'unsure', request = NULL FROM n
-WHERE b.shop_id = :shop_id AND b.audience = :audience AND b.person_id = n.person_id AND b.op_seq <> n.op_seq
-    AND b.keys IS NOT NULL AND NOT EXISTS (SELECT FROM ours WHERE ours.person_id = b.person_id);
+WHERE b.shop_id = n.shop_id AND b.audience = n.audience AND b.person_id = n.person_id AND b.op_seq <> n.op_seq
+    AND b.keys IS NOT NULL;
 
 -- name: ask_later!
 -- The platform works it off and tells by this number what became of it.
 UPDATE member b SET request = :request
-FROM unnest(:persons::bigint[], :op_seqs::bigint[]) AS n (person_id, op_seq)
-WHERE b.shop_id = :shop_id AND b.audience = :audience AND b.person_id = n.person_id AND b.op_seq = n.op_seq
+FROM (SELECT :shop_id::bigint AS shop_id, :audience::text AS audience, n.*
+    FROM unnest(:persons::bigint[], :op_seqs::bigint[]) AS n (person_id, op_seq)) AS n
+WHERE b.shop_id = n.shop_id AND b.audience = n.audience AND b.person_id = n.person_id AND b.op_seq = n.op_seq
     AND b.actual = 'unsure';
 
 -- name: requests

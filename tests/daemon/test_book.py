@@ -297,3 +297,39 @@ def test_nothing_starts_on_bad_rules(folder):
     write(folder, "main.yaml", "extends: defalt\n")
     with pytest.raises(ConfigurationError, match=r'main\.yaml:1:10 extends: unknown preset "defalt"'):
         Keeper(folder, ENV, CONNECTORS)
+
+
+AUDIENCES = SHOPS + "    audiences:\n      shoes: {platform: meta, id: '7', token: '${META_TOKEN}'}\n"
+RETARGET = "extends: default\nsteps: [{name: retarget, send: audience, after: 80h, audience: %s, for: 14d}]\n"
+
+
+def test_step_into_an_audience_that_is_there(folder):
+    write(folder, "shops.yaml", AUDIENCES)
+    write(folder, "main.yaml", RETARGET % "shoes")
+    assert mistakes(folder, ENV | {"META_TOKEN": "t0ken"}) == []
+    assert mistakes(folder, None) == []
+
+
+def test_step_into_an_audience_that_is_not(folder):
+    write(folder, "shops.yaml", AUDIENCES)
+    write(folder, "main.yaml", RETARGET % "shoos")
+    [found] = mistakes(folder, ENV | {"META_TOKEN": "t0ken"})
+    assert found.endswith('steps[0].audience: the shop "main" has no audience "shoos"; did you mean "shoes"?')
+
+
+@pytest.mark.parametrize("env", [{}, {"META_TOKEN": ""}])
+def test_audience_whose_token_is_missing(folder, env):
+    write(folder, "shops.yaml", AUDIENCES)
+    write(folder, "main.yaml", RETARGET % "shoes")
+    found = mistakes(folder, ENV | env)
+    assert any("META_TOKEN" in text or "an audience at meta needs token" in text for text in found)
+
+
+def test_key_of_an_audience_may_lie_in_a_file(folder):
+    words = "platform: google, account: '1', id: '7', terms_accepted: true, key: {file: secrets/google.json}"
+    write(folder, "shops.yaml", SHOPS + f"    audiences:\n      shoes: {{{words}}}\n")
+    write(folder, "secrets/google.json", '{"client_email": "a@b.example", "private_key": "pem"}\n')
+    book = load(folder, ENV, CONNECTORS)
+    assert book.mistakes == ()
+    assert "pem" in book.shops["main"].audiences["shoes"].key
+    assert "pem" not in repr(book)

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from rules import merge
-from rules.policy import Policy
 from rules.later import CHANNELS
+from rules.policy import Policy
 from rules.reader import read_policy, shown
 
 

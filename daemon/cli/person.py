@@ -1,8 +1,9 @@
-"""`tillbell person`: what is held about somebody, told, handed out and taken away (GDPR Art. 15, 17, 20)."""
+"""`tillbell person`: what is held about somebody, told, handed out, taken away (GDPR Art. 15, 17, 20); who is one."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -11,13 +12,16 @@ from rich.table import Table
 from daemon.cli.desk import AsJson, Desk, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.errors import ConfigurationError
-from daemon.flow import dossier
+from daemon.flow import dossier, merging
 from daemon.flow.dossier import WHY
 from daemon.house import data_dir, pepper_of
 from daemon.journal import forget_refused
-from daemon.store.dossier import Found
+from daemon.store.dossier import TOMBSTONE, Found
 
-app = App(name="person", help="What is held about somebody: show it, hand it out, erase it.")
+app = App(
+    name="person", help="What is held about somebody: show it, hand it out, erase it; make two one, or part them."
+)
+KNOWN_AS = {"customer": "customer", "email": "e-mail", "push": "a browser that takes pushes", "onsite": "a visitor"}
 By = Annotated[
     Literal["email", "customer", "phone", "id"] | None,
     Parameter(help="What WORD is, where it could mean several people."),
@@ -95,6 +99,77 @@ async def erase(word: str, /, *, shop: ShopName = None, by: By = None, yes: Yes 
     return _found(found, word)
 
 
+@app.command
+async def merge(one: str, other: str, /, *, shop: ShopName = None) -> int:
+    """Make two people one, where you know that they are: carts, orders, consents and caps of both count together.
+
+    Who came first stays; a recovery of the other ends. Whatever forbids a message to either forbids it to both.
+
+    Parameters
+    ----------
+    one
+        An e-mail address, customer reference, phone number or number here.
+    other
+        The same of the other.
+    """
+    async with desk(acts=True) as at:
+        first, second = [await _only(at, shop, word) for word in (one, other)]
+        if first.shop_id != second.shop_id:
+            raise ConfigurationError("they are in different shops, where nobody is one; hint: --shop names the shop")
+        name = next(name for name, number in at.ids.items() if number == first.shop_id)
+        share = _holdout(at, name)
+        try:
+            number = await merging.by_hand(at.pool, first.shop_id, first.id, second.id, share, at.now)
+        except merging.Refused as error:
+            raise ConfigurationError(str(error)) from error
+        kept, gone = sorted((first.id, second.id))
+        console().print(
+            f"person {gone} of {name} is person {kept} now; `tillbell person unmerge {number}` takes it back"
+        )
+    return FINE
+
+
+@app.command
+async def unmerge(number: int, /, *, shop: ShopName = None) -> int:
+    """Part two who were taken for one: what moved goes back, and the same evidence does not make them one again.
+
+    What was sent to either counts for the caps of both, as it may have been read by either.
+
+    Parameters
+    ----------
+    number
+        Of the merge, as `person show` tells it.
+    """
+    async with desk(acts=True) as at:
+        shops = at.only(shop)
+        if len(shops) != 1:
+            raise ConfigurationError(f"which shop? hint: --shop with one of {', '.join(sorted(shops))}")
+        [(name, shop_id)] = shops.items()
+        try:
+            done = await merging.undo(at.pool, shop_id, number, at.now)
+        except merging.Refused as error:
+            raise ConfigurationError(str(error)) from error
+        console().print(f"person {done.older} and person {done.younger} of {name} are two again")
+    return FINE
+
+
+def _holdout(at: Desk, shop: str) -> float:
+    from daemon.book import load  # noqa: PLC0415  # slow to import, and only this command needs it
+
+    words = load(at.settings.rules_dir, None, None).shops.get(shop)
+    if words is None:
+        raise ConfigurationError(f'shops.yaml has no shop "{shop}" any more')
+    return words.holdout
+
+
+async def _only(at: Desk, shop: str | None, word: str) -> Found:
+    found = await _find(at, shop, None, word)
+    if len(found) != 1:
+        why = f'nothing is held about "{word}"' if not found else f'"{word}" is known in several shops; hint: --shop'
+        raise ConfigurationError(why)
+    return found[0]
+
+
 async def _find(at: Desk, shop: str | None, by: str | None, word: str) -> list[Found]:
     """One in each shop at most. Raises ConfigurationError where it could be several."""
     pepper = await pepper_of(at.settings, at.pool, looks=True)
@@ -126,6 +201,20 @@ def _counted(one: Found, shop: str, rows: dict[str, list[dict[str, Any]]]) -> di
     }
 
 
+def _names(person: int, rows: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """By what they are known, and whom else they were taken for."""
+    for row in rows["identity"]:
+        if row["kind"] in ("customer", "email") and not row["value"].startswith(TOMBSTONE):
+            yield f"known as {KNOWN_AS[row['kind']]} {row['value']} since {row['since'][:10]}"
+        elif row["kind"] in KNOWN_AS:
+            yield f"known as {KNOWN_AS[row['kind']]} since {row['since'][:10]}"
+    for row in rows["merge"]:
+        other = row["younger"] if row["older"] == person else row["older"]
+        why = "by hand" if row["kind"] == "hand" else f"by {KNOWN_AS[row['kind']]} {row['value']}"
+        undone = f", parted {row['undone_at'][:10]}" if row["undone_at"] else ""
+        yield f"merge {row['id']} of {row['at'][:10]}: one with person {other} {why}{undone}"
+
+
 def _show(shop: str, person: int, rows: dict[str, list[dict[str, Any]]]) -> None:
     out = console()
     out.print(f"person {person} of {shop}")
@@ -134,6 +223,8 @@ def _show(shop: str, person: int, rows: dict[str, list[dict[str, Any]]]) -> None
     for name in ("customer_ref", "email", "phone", "first_name", "last_name", "locale", "country"):
         if value := rows["person"][0][name]:
             out.print(f"  {name.replace('_', ' ')}: {value}")
+    for line in _names(person, rows):
+        out.print(f"  {line}")
     table = Table("rows", "of", "why", box=None)
     for noun, why in WHY.items():
         if rows[noun]:

@@ -28,6 +28,8 @@ REASON = "erased"
 WHY: Mapping[str, str] = {
     "person": "who they are, as the shop tells it: to write to them, in their language and by day",
     "identity": "by what the shop's records are known to be theirs",
+    "merge": "whom else they were known as, by which evidence, and what moved, so that a mistake can be taken back",
+    "parted": "with whom they were one for a while: what was sent until then counts for the caps of both",
     "consent": "what they allowed and withdrew, with the proof (GDPR Art. 7(1))",
     "visitor": "which browsers on the shop's pages are theirs, and what they allowed there, when and where",
     "subscription": "which browsers take pushes for them, and the keys that only these can read with",

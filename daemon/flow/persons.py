@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import phonenumbers
 
 from daemon.context import Context, address_hmac
-from daemon.flow import consents, graves
+from daemon.flow import consents, graves, merging
 from daemon.shops.base import Customer
 from daemon.store import consents as ledger
-from daemon.store import persons, recoveries
-from daemon.store.consents import ConsentRow
+from daemon.store import merging as merges
+from daemon.store import persons
 from daemon.store.database import Connection
+from daemon.store.merging import Evidence
 from daemon.store.persons import Description, Known, Word
-from rules.holdout import held_out
 
 
 def normal(email: str) -> str:
@@ -38,12 +38,20 @@ class Plan:
     """For each customer the person; negative numbers are persons still to be made."""
     born: dict[int, str] = field(default_factory=dict)
     identities: dict[tuple[str, str], int] = field(default_factory=dict)
-    merges: list[tuple[int, int]] = field(default_factory=list)
+    merges: list[tuple[int, int, Evidence]] = field(default_factory=list)
+    """Who turn out to be one, by what both have."""
 
 
-def plan(customers: Sequence[Customer], found: dict[tuple[str, str], Known], *, whole: bool = True) -> Plan:
+def plan(
+    customers: Sequence[Customer],
+    found: dict[tuple[str, str], Known],
+    *,
+    whole: bool = True,
+    apart: Container[tuple[int, int, Evidence]] = (),
+) -> Plan:
     """Pure: by customer reference, else by e-mail; a guest with an account's address is that account. Where an order
-    names somebody we know, its address becomes nobody's identity."""
+    names somebody we know, its address becomes nobody's identity. `apart`: (older, younger, evidence) that were one by
+    it and were parted: the address stays where it is."""
     made = Plan()
     owner = {key: known.id for key, known in found.items()}
     accounts = {known.id: known.has_account and not known.is_guest for known in found.values()}
@@ -53,9 +61,14 @@ def plan(customers: Sequence[Customer], found: dict[tuple[str, str], Known], *, 
         same_address = owner.get(by_email) if by_email else None
         if person is None:
             person = same_address
-        elif same_address is not None and same_address != person and not accounts.get(same_address, False):
-            made.merges.append((person, same_address))
         alias = not whole and by_ref is not None and owner.get(by_ref) == person
+        if same_address != person and same_address is not None and person is not None and by_email is not None:
+            both = (min(person, same_address), max(person, same_address), Evidence(*by_email))
+            if both in apart:
+                alias = True
+            elif not accounts.get(same_address, False):
+                made.merges.append(both)
+                alias = True  # the address becomes theirs with all else, and the record says whose it was
         if person is None:
             person = -len(made.born) - 1
             made.born[person] = customer.ref or normal(customer.email)
@@ -109,30 +122,39 @@ async def _keep(
     look: Look,
 ) -> list[int]:
     made = plan(customers, found, whole=look.whole)
+    if made.merges and (apart := await merges.undone(db, shop_id, made.merges)):
+        made = plan(customers, found, whole=look.whole, apart=apart)
     ids: dict[int, int] = {}
     if made.born:
         ids = dict(zip(made.born, await persons.new_ids(db, len(made.born)), strict=True))
         chances = [context.chance(f"{shop_id}:{birth}") for birth in made.born.values()]
         await persons.add(db, shop_id, list(ids.values()), chances, look.now)
     people = [ids.get(person, person) for person in made.people]
-    concerned = {*people, *(ids.get(b, b) for pair in made.merges for b in pair)}
+    concerned = {*people, *(ids.get(one, one) for a, b, _ in made.merges for one in (a, b))}
     await persons.lock(db, shop_id, sorted(concerned))
     if made.identities:
         moved = {key: ids.get(person, person) for key, person in made.identities.items()}
         await persons.identify(db, shop_id, moved, look.now)
     into: dict[int, int] = {}
-    for a, b in made.merges:
-        older, younger = sorted((ids.get(a, a), ids.get(b, b)))
-        if into.get(younger, younger) != into.get(older, older):
-            await merge(context, db, shop_id, older, younger, look.now)
+    for a, b, evidence in made.merges:
+        older, younger = sorted((_whole(into, ids.get(a, a)), _whole(into, ids.get(b, b))))
+        if older != younger:
+            await merging.merge(context, db, shop_id, older, younger, evidence, look.now)
             into[younger] = older
-    people = [into.get(person, person) for person in people]
+    people = [_whole(into, person) for person in people]
     told = dict(zip(people, customers, strict=True))
     born = set(ids.values())
     described = told if look.whole else {person: customer for person, customer in told.items() if person in born}
     await _describe(context, db, shop_id, described, {known.id: known for known in found.values()}, look.version)
     await _consents(db, shop_id, list(zip(people, customers, strict=True)), look.now)
     return people
+
+
+def _whole(into: Mapping[int, int], person: int) -> int:
+    """Whose part this person is by now."""
+    while person in into:
+        person = into[person]
+    return person
 
 
 async def hold(
@@ -147,25 +169,6 @@ async def hold(
     found, buried = await graves.known(db, shop_id, context.pepper, refs, emails) if keys else ({}, {})
     await persons.lock(db, shop_id, [*(known.id for known in found.values()), *further])
     return set(buried)
-
-
-async def merge(context: Context, db: Connection, shop_id: int, older: int, younger: int, now: datetime) -> None:
-    """Two that turn out to be one: the older survives, the younger's recovery ends, what forbids is kept from both.
-    The caller holds both locks."""
-    share = context.keeper.book.shops[context.shop_name(shop_id)].holdout
-    words = await persons.consents_of(db, shop_id, [older, younger])
-    keys = await persons.split_keys(db, shop_id, [older, younger])
-    await recoveries.end_of_persons(db, shop_id, [younger], "merged", now)
-    await persons.merge(db, shop_id, older, younger, now)
-    if held_out(keys[older], share) != held_out(keys[younger], share):
-        await persons.cross(db, shop_id, older, now)
-    withdrawn = {purpose for (_, purpose), word in words.items() if word.state == "withdrawn"}
-    await ledger.add(
-        db,
-        shop_id,
-        [ConsentRow(older, purpose, "withdrawn", now, "merge", f"person {younger}", "") for purpose in withdrawn],
-        now,
-    )
 
 
 async def _describe(

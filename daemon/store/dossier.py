@@ -123,6 +123,7 @@ async def erase(
     await sql.erase_identities(db, **who)
     await sql.erase_subscriptions(db, **who)
     hashes = [row["sha256"] for row in await sql.wordings(db, **who)]
+    await sql.erase_merges(db, **who)
     await sql.erase_consents(db, **who)
     await sql.erase_requests(db, **who)
     await sql.erase_wordings(db, shop_id=shop_id, hashes=hashes)

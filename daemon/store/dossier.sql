@@ -25,6 +25,9 @@ WITH us AS MATERIALIZED (
 )
 SELECT 'person' AS noun, p.id AS place, to_jsonb(p) AS held FROM person p JOIN us ON p.id = us.id WHERE p.shop_id = :shop_id
 UNION ALL SELECT 'identity', 0, to_jsonb(i) FROM identity i JOIN us ON i.person_id = us.id WHERE i.shop_id = :shop_id
+UNION ALL SELECT 'merge', g.id, to_jsonb(g) FROM merge g WHERE g.shop_id = :shop_id
+    AND (g.older IN (SELECT id FROM us) OR g.younger IN (SELECT id FROM us))
+UNION ALL SELECT 'parted', q.other, to_jsonb(q) FROM parted q JOIN us ON q.person_id = us.id WHERE q.shop_id = :shop_id
 UNION ALL SELECT 'subscription', b.id, to_jsonb(b) FROM subscription b JOIN us ON b.person_id = us.id WHERE b.shop_id = :shop_id
 UNION ALL SELECT 'consent', k.id, to_jsonb(k) || jsonb_build_object('wording', coalesce(w.text, ''))
     FROM consent k JOIN us ON k.person_id = us.id LEFT JOIN wording w ON w.shop_id = k.shop_id AND w.sha256 = k.wording_sha256
@@ -98,6 +101,11 @@ ON CONFLICT (shop_id, kind, value) DO UPDATE SET person_id = excluded.person_id,
 -- name: exhume!
 -- They came back of their own will: nothing keeps them away any more.
 DELETE FROM identity WHERE shop_id = :shop_id AND person_id = ANY(:people::bigint[]) AND value LIKE :mark::text || '%';
+
+-- name: erase_merges!
+-- It stays that they were one with somebody, and since when; who they were, and what moved, goes.
+UPDATE merge SET value = CASE WHEN value = '' THEN '' ELSE 'erased' END, moved = '{}'
+WHERE shop_id = :shop_id AND (older = ANY(:people::bigint[]) OR younger = ANY(:people::bigint[]));
 
 -- name: erase_consents!
 -- That there was a consent stays, for the messages that rest on it; who gave it how goes.

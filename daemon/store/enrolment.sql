@@ -16,7 +16,7 @@ WITH due AS MATERIALIZED (
         WITH ORDINALITY AS t (hash, name, rests_for, total_at_least, currency, not_older_than, existing_only, again_after,
             asks, never, groups, place)
 ), known AS (
-    SELECT due.*, p.id IS NULL AS nobody, p.email, p.customer_group, p.zone, p.may_be_written_to, p.active_at, p.split_key,
+    SELECT due.*, p.id IS NULL AS nobody, p.email, p.customer_group, p.zone, p.may_be_written_to, p.active_at, p.split_key, p.crossed_at IS NOT NULL AS crossed,
         greatest(last.started_at, p.written_to_elsewhere_at) AS last_started_at, last.ended_at AS last_ended_at, last.state AS last_state, last.cart_id AS last_cart,
         coalesce(own.episode, 0) AS episode, own.started_at AS own_started_at,
         bought.newest AS bought_at, linked.ref IS NOT NULL AS became_order
@@ -71,8 +71,8 @@ WITH due AS MATERIALIZED (
     FROM judged
     ORDER BY id, word <> 'take', word <> 'ask', word <> 'rests', word NOT LIKE 'later%', word <> 'cooling', place
 ), made AS (
-    INSERT INTO recovery (shop_id, cart_id, episode, person_id, policy_hash, policy_name, held_out, rehearsal, started_at, wake_at)
-    SELECT :shop_id, id, episode + 1, person_id, hash, name, split_key < :holdout, :rehearsal, :now, :now
+    INSERT INTO recovery (shop_id, cart_id, episode, person_id, policy_hash, policy_name, held_out, crossed, rehearsal, started_at, wake_at)
+    SELECT :shop_id, id, episode + 1, person_id, hash, name, split_key < :holdout, crossed, :rehearsal, :now, :now
     FROM chosen WHERE word = 'take' AND nth = 1
     ORDER BY person_id
     ON CONFLICT DO NOTHING

@@ -14,19 +14,20 @@ WHERE m.shop_id = :shop_id AND m.id = :message_id;
 SELECT EXISTS (SELECT FROM event WHERE shop_id = :shop_id AND message_id = :message_id AND id = :id);
 
 -- name: suppress!
--- A suppression that is there already stays as it is, with its older reason.
+-- A suppression that is there already stays as it is, with its older reason; but for one that only came with a merge.
 INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
 VALUES (:shop_id, 'email', :address_hmac, 'unsubscribed', :source, :at)
-ON CONFLICT (shop_id, channel, address_hmac) DO NOTHING;
+ON CONFLICT (shop_id, channel, address_hmac) DO UPDATE SET reason = excluded.reason, source = excluded.source, since = excluded.since
+WHERE suppression.source = 'merge';
 
 -- name: withdraw!
 -- The newest word on e-mail becomes a withdrawal, where there is a word and it is not one already.
 INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence)
 SELECT :shop_id, :person_id, 'email_mkt', 'withdrawn', :at, :at, 'unsubscribe link', :source
 FROM (
-    SELECT state FROM consent WHERE shop_id = :shop_id AND person_id = :person_id AND purpose = 'email_mkt'
+    SELECT state, source FROM consent WHERE shop_id = :shop_id AND person_id = :person_id AND purpose = 'email_mkt'
     ORDER BY id DESC LIMIT 1
-) newest WHERE newest.state <> 'withdrawn';
+) newest WHERE newest.state <> 'withdrawn' OR newest.source = 'merge';
 
 -- name: lift!
 -- Only what this very link did.

@@ -163,13 +163,3 @@ async def split_keys(db: Connection, shop_id: int, persons: Sequence[int]) -> di
     """The number that each drew at birth."""
     rows = await sql.split_keys(db, shop_id=shop_id, persons=sorted(set(persons)))
     return {row["id"]: row["split_key"] for row in rows}
-
-
-async def merge(db: Connection, shop_id: int, older: int, younger: int, at: datetime) -> None:
-    """All that the younger had is the older's. The caller holds both locks and has ended the younger's recovery."""
-    await sql.merge(db, shop_id=shop_id, older=older, younger=younger, at=at)
-
-
-async def cross(db: Connection, shop_id: int, person: int, at: datetime) -> None:
-    """This person was treated and held out at once: their recoveries leave the comparison."""
-    await sql.cross(db, shop_id=shop_id, person=person, at=at)

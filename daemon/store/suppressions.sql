@@ -3,7 +3,8 @@ INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
 SELECT :shop_id, :channel, n.hmac, n.reason, :source, n.since
 FROM unnest(:hmacs::bytea[], :reasons::text[], :times::timestamptz[]) AS n (hmac, reason, since)
 ORDER BY n.hmac
-ON CONFLICT DO NOTHING
+ON CONFLICT (shop_id, channel, address_hmac) DO UPDATE SET reason = excluded.reason, source = excluded.source, since = excluded.since
+WHERE suppression.source = 'merge'
 RETURNING address_hmac;
 
 -- name: remove

@@ -82,3 +82,22 @@ async def test_erase_then_show(busy_town, beside):
     again = await beside(busy_town)("person", "erase", "4", "--by", "id", "--yes")
     assert "they were already" in again.out
     await busy_town.books_are_clean()
+
+
+async def test_two_are_made_one_and_parted_again(busy_town, beside):
+    said = await beside(busy_town)("person", "merge", "1", "2")
+    assert said.code == 0
+    assert said.out.endswith("person 2 of main is person 1 now; `tillbell person unmerge 1` takes it back\n")
+    shown = (await beside(busy_town, width=200)("person", "show", "1", "--by", "id")).out
+    assert "merge 1 of " in shown
+    assert ": one with person 2 by hand" in shown
+    assert "known as customer 7 since" in shown
+    parted = await beside(busy_town)("person", "unmerge", "1")
+    assert parted.out.endswith("person 1 and person 2 of main are two again\n")
+    assert ", parted " in (await beside(busy_town, width=200)("person", "show", "1", "--by", "id")).out
+    with pytest.raises(ConfigurationError, match="taken back already"):
+        await beside(busy_town)("person", "unmerge", "1")
+    with pytest.raises(ConfigurationError, match="is one already"):
+        await beside(busy_town)("person", "merge", "1", "1")
+    with pytest.raises(ConfigurationError, match="nothing is held about"):
+        await beside(busy_town)("person", "merge", "1", "nobody@example.org")

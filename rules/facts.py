@@ -122,6 +122,8 @@ class Facts:
     notice_since: datetime | None = None
     """Since when the shop has told customers at collection that they may object (existing-customer rule)."""
     shop_zone: str = "UTC"
+    texts_to: frozenset[str] = frozenset()
+    """Countries whose numbers get texts; none means any."""
     stood_still_until: datetime | None = None
     """Steps that were due before this instant are not made up for: nothing ran, or the past was forgotten."""
     tracking: bool = True

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from rules import caps, hours, law, opens
 from rules.conditions import holds
 from rules.facts import COUNTED, Basis, Facts
+from rules.phones import barred
 from rules.policy import Policy, Step
 from rules.values import spoken
 
@@ -204,6 +205,9 @@ def unreachable(facts: Facts, channel: str) -> Bar | None:
     """No address, or one that is not to be written to."""
     if not any(facts.person.addresses.get(kind) for kind in ADDRESSES_OF[channel]):
         return Bar("no_address", f"there is no address for {channel}")
+    number = facts.person.addresses.get("phone", "")
+    if channel == "sms" and (why := barred(number, facts.texts_to)):
+        return Bar("no_address", why)
     if channel == "audience" and facts.person.suppressed:
         return Bar("suppressed", "the address is on a list of those not written to, so it goes to no platform")
     if facts.person.suppressed & {channel, "any"}:

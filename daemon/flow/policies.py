@@ -51,4 +51,5 @@ def shop_facts(context: Context, shop_id: int, now: datetime) -> ShopFacts:
         zone=shop.zone,
         notice_since=shop.notice_since,
         horizon=now - max(longest, LEAST_HORIZON),
+        texts_to=frozenset(shop.sms.countries or [shop.country] * bool(shop.country)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 from dataclasses import dataclass
 
 from daemon.post import mime
@@ -23,7 +24,10 @@ class Letter:
 
 
 def read(raw: bytes) -> Letter:
-    """Never raises. Control characters are left out: it may be shown on a terminal."""
+    """Never raises. Control characters are left out: it may be shown on a terminal. What came by a channel has no
+    subject."""
+    if (event := event_of(raw)) is not None:
+        return Letter(harmless(event.get("address", "")), "", harmless_lines(event.get("text", "")))
     mail = mime.read(raw)
     parts = [
         part for part in mail.walk() if not part.parts and not part.first("content-disposition").startswith("attach")
@@ -32,6 +36,19 @@ def read(raw: bytes) -> Letter:
     if part is None:
         part = next((part for part in parts if part.kind == "text/html"), None)
     return Letter(harmless(words(mail.first("from"))), harmless(words(mail.first("subject"))), text_of(part))
+
+
+def event_of(raw: bytes) -> dict[str, str] | None:
+    """The event of a channel that it was kept as; None for a mail."""
+    try:
+        found = json.loads(raw) if raw.startswith(b'{"kind":') else None
+    except ValueError:
+        return None
+    return {key: value for key, value in found.items() if isinstance(value, str)} if isinstance(found, dict) else None
+
+
+def harmless_lines(text: str) -> str:
+    return "\n".join(harmless(line) for line in text[:LONGEST].splitlines())
 
 
 def text_of(part: Part | None) -> str:

@@ -56,6 +56,8 @@ class ShopFacts:
     notice_since: datetime | None
     horizon: datetime
     """Messages before this instant count for no cap."""
+    texts_to: frozenset[str] = frozenset()
+    """Countries (ISO 3166-1) whose numbers get texts."""
 
 
 async def of_recoveries(
@@ -102,6 +104,7 @@ def _facts(row: Any, shop: ShopFacts) -> Facts:
         on_hold=row["on_hold"],
         notice_since=shop.notice_since,
         shop_zone=shop.zone,
+        texts_to=shop.texts_to,
         stood_still_until=row["stood_still_until"],
     )
 

@@ -70,7 +70,7 @@ WHERE i.shop_id = :shop_id AND i.unread AND i.id > :after ORDER BY i.id LIMIT :m
 -- One mail that a person wrote, read or not.
 SELECT i.id, i.message_id, i.body, i.received_at, m.person_id FROM inbox i
 LEFT JOIN message m ON m.shop_id = i.shop_id AND m.id = i.message_id
-WHERE i.shop_id = :shop_id AND i.id = :id AND i.source = 'mail' AND i.state = 'done';
+WHERE i.shop_id = :shop_id AND i.id = :id AND (i.source = 'mail' OR i.source LIKE 'channel %') AND i.state = 'done';
 
 -- name: count_unread$
 SELECT count(*) FROM inbox WHERE shop_id = :shop_id AND unread;

@@ -69,6 +69,10 @@ CROSS JOIN LATERAL (
         SELECT FROM event e WHERE e.shop_id = s.shop_id AND e.handled_at IS NULL)
     UNION ALL SELECT 'decide' WHERE EXISTS (
         SELECT FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at <= :now)
+    UNION ALL SELECT 'confirm' WHERE EXISTS (
+        SELECT FROM opt_in o WHERE o.shop_id = s.shop_id AND o.channel = ANY(:channels::text[]) AND o.state = 'waiting'
+            AND (o.retry_real IS NULL OR o.retry_real <= (SELECT clock_timestamp())) AND NOT EXISTS (SELECT FROM channel_rest z
+                WHERE z.shop_id = s.shop_id AND z.channel = o.channel AND z.until_real > clock_timestamp()))
     UNION ALL SELECT 'prepare' WHERE EXISTS (
         SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now)
     UNION ALL SELECT 'deliver' WHERE EXISTS (
@@ -101,7 +105,8 @@ CROSS JOIN LATERAL (
 -- name: busy$
 -- Whether anything of these shops is being done right now.
 SELECT EXISTS (SELECT FROM work WHERE shop_id = ANY(:shops::bigint[]) AND lease_until_real > clock_timestamp())
-    OR EXISTS (SELECT FROM message WHERE shop_id = ANY(:shops::bigint[]) AND state = 'sending');
+    OR EXISTS (SELECT FROM message WHERE shop_id = ANY(:shops::bigint[]) AND state = 'sending')
+    OR EXISTS (SELECT FROM opt_in WHERE shop_id = ANY(:shops::bigint[]) AND state = 'sending');
 
 -- name: status
 SELECT name, due_at, failures, problem, last_good_at, last_good_real,

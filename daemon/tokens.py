@@ -15,9 +15,17 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal
 
-Purpose = Literal["open", "click", "unsubscribe", "view", "bounce", "told"]
+Purpose = Literal["open", "click", "unsubscribe", "view", "bounce", "prefer", "told"]
 
-NUMBERS: Mapping[Purpose, int] = {"open": 1, "click": 2, "unsubscribe": 3, "view": 4, "bounce": 5, "told": 6}
+NUMBERS: Mapping[Purpose, int] = {
+    "open": 1,
+    "click": 2,
+    "unsubscribe": 3,
+    "view": 4,
+    "bounce": 5,
+    "told": 6,
+    "prefer": 7,
+}
 PURPOSES: Mapping[int, Purpose] = {number: purpose for purpose, number in NUMBERS.items()}
 REHEARSAL = 0x80
 HEAD = struct.Struct(">BBIHIH")  # the message's 48 bits are split 16 + 32

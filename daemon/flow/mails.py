@@ -98,7 +98,9 @@ def render_step(
     if template is None:
         raise MailError(f"there is no template {step.template_name}")
     shop = context.keeper.book.shops[context.shop_name(shop_id)]
-    values = replace(mail_context(shop, one, case, wares, unsubscribe), subjects=step.subject or {})
+    chosen = f"{base_url(context)}/p/{token(context, 'prefer', shop_id, one.id, one.rehearsal)}"
+    known = mail_context(shop, one, case, wares, unsubscribe)
+    values = replace(known, subjects=step.subject or {}, preferences_url=chosen)
     if all(line.in_stock is False for line in values.lines):
         raise NothingToShow("nothing of the cart can be bought any more")
     return render(template, values, tracked)

@@ -150,7 +150,10 @@ async def due_requests(context: Context, shop_id: int, now: datetime) -> int:
     gated = 0
     for name in CHANNELS:
         channel = context.channels.get(name)
-        if channel is None or name in resting:
+        if channel is None:
+            await optins.wait_for_channel(context.pool, shop_id, name)
+            continue
+        if name in resting:
             continue
         sender = delivery(context, shop_id, channel)
         room = min(MOST, sender.room())

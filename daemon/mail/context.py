@@ -62,6 +62,8 @@ class MailContext:
     changed_at: datetime
     reason: Reason
     unsubscribe_url: str
+    preferences_url: str = ""
+    """Where the person chooses channels, how often, a pause and their language; empty: nowhere."""
     total: Decimal | None = None
     total_is_estimate: bool = False
     first_name: str = ""

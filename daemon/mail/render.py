@@ -199,6 +199,7 @@ def mail_values(context: MailContext, words: Mapping[str, str], language: str, l
         "pixel_url": web_url(tracking.pixel_url) if tracking else "",
         "honeypot_url": links.to("honeypot", context.shop.url) if tracking else "",
         "unsubscribe_url": unsubscribe,
+        "preferences_url": web_url(context.preferences_url) if context.preferences_url else "",
         "reason": words[reason(context)],
         "objection": words[f"objection_{context.reason.kind}"],
     }

@@ -43,6 +43,7 @@ def sample(locale: str = "en", lines: int = 3, *, rehearsal: bool = False) -> Ma
         changed_at=AT,
         reason=Reason("existing_customer", datetime(2025, 11, 3, 9, 0, tzinfo=UTC)),
         unsubscribe_url="https://tillbell.example/u/sample",
+        preferences_url="https://tillbell.example/p/sample",
         total=sum((line.quantity * (line.unit_price or 0) for line in wares), Decimal()),
         first_name="Ada",
         locale=locale,

@@ -28,6 +28,7 @@ LINE = frozenset(
 KNOWN: Mapping[str, frozenset[str]] = {
     "mail": frozenset((
         "subject", "preheader", "language", "direction", "rehearsal", "pixel_url", "honeypot_url", "unsubscribe_url",
+        "preferences_url",
         "reason", "objection",
     )),
     "shop": frozenset(("name", "url", "logo_url", "accent", "on_accent", "link", "shipping_url", "returns_url")),

@@ -153,6 +153,11 @@ async def move(db: Connection, shop_id: int, moves: Sequence[Move], now: datetim
     return {row["id"]: row["fence"] for row in rows}
 
 
+async def wait_for_channel(pool: Pool, shop_id: int, channel: str) -> None:
+    """Nobody in this process can send on it."""
+    await sql.wait_for_channel(pool, shop_id=shop_id, channel=channel)
+
+
 async def still_wanted(pool: Pool, shop_id: int, asked: Sequence[tuple[int, int]]) -> set[int]:
     """Of (number, fence): those that nothing has overtaken since the claim."""
     rows = await sql.still_wanted(

@@ -67,6 +67,12 @@ UPDATE opt_in o SET state = 'sending', fence = nextval('fence'), lease_until_rea
 FROM n WHERE o.shop_id = :shop_id AND o.id = n.id AND n.verdict = 'go' AND o.state = 'waiting'
 RETURNING o.id, o.fence;
 
+-- name: wait_for_channel!
+-- Nobody here can send on it: asked again in a minute, by whoever can.
+UPDATE opt_in SET retry_real = clock_timestamp() + interval '1 minute', reason = 'the channel is not set up'
+WHERE shop_id = :shop_id AND channel = :channel AND state = 'waiting'
+    AND (retry_real IS NULL OR retry_real <= (SELECT clock_timestamp()));
+
 -- name: still_wanted
 -- Right before the first byte, and before the last. No locks.
 SELECT o.id FROM unnest(:ids::bigint[], :fences::bigint[]) AS n (id, fence)

@@ -8,7 +8,20 @@ from aiohttp import web
 
 from daemon.context import Context
 from daemon.flow.desk import Desk
-from daemon.web import callbacks, clock, health, hooks, links, sdk, short, site, unsubscribe, visitors
+from daemon.web import (
+    callbacks,
+    clock,
+    health,
+    hooks,
+    links,
+    optin,
+    preferences,
+    sdk,
+    short,
+    site,
+    unsubscribe,
+    visitors,
+)
 from daemon.web.edge import BODY, HTTPS, NOTHING, SAFE, guard
 from daemon.web.health import CONTEXT
 from daemon.web.state import STATE, State
@@ -27,6 +40,10 @@ def public_app(context: Context) -> web.Application:
             web.get("/s/{token}", short.follow, name="short"),
             web.get("/u/{token}", unsubscribe.show, name="unsubscribe"),
             web.post("/u/{token}", unsubscribe.act, name="unsubscribe_act"),
+            web.get("/p/{token}", preferences.show, name="preferences"),
+            web.post("/p/{token}", preferences.act, name="preferences_act"),
+            web.get("/y/{token}", optin.show, name="opt_in"),
+            web.post("/y/{token}", optin.act, name="opt_in_act"),
             *hooks.routes(context, inbox),
             *callbacks.routes(context, inbox),
             *sdk.routes(),

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import secrets
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from aiohttp import web
-from babel import negotiate_locale
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from babel import Locale, negotiate_locale
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from daemon.web.edge import SAFE
 
-Page = Literal["ask", "done", "undone", "rehearsal", "rehearsal_link", "broken", "lost", "busy"]
+Page = Literal[
+    "ask", "done", "undone", "rehearsal", "rehearsal_link", "broken", "lost", "busy",
+    "opt_in", "opt_in_done", "opt_in_over", "opt_in_broken",
+]  # fmt: skip
 
 FOLDER = Path(__file__).parent
 WORDS: dict[str, dict[str, Any]] = {
@@ -22,9 +26,11 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 FALLBACK = "en"
 ACTIONS = {"ask": "unsubscribe", "done": "undo", "undone": "unsubscribe"}
-TEMPLATE = Environment(
+TEMPLATES = Environment(
     loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-).get_template("page.html")
+)
+TEMPLATE = TEMPLATES.get_template("page.html")
+PREFERENCES = TEMPLATES.get_template("preferences.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +51,44 @@ def answer(
     status: int = 200,
     link: str = "",
     action: str = "",
+    quote: str = "",
 ) -> web.Response:
     """This page in the person's language: `locale`, else what the browser asks for, else the shop's, else English.
 
-    `action`: what the button asks for, where that is not the page's own.
+    `action`: what the button asks for, where that is not the page's own. `quote`: a sentence that it is about.
     """
     house = house or House()
     lang = language(locale, request.headers.get("Accept-Language", ""), house.locale)
+    values = {"action": action or ACTIONS.get(page, ""), "quiet": page in ("done", "undone"), "link": link}
+    return _drawn(TEMPLATE, lang, WORDS[lang][page], house, {**values, "quote": quote}, status)
+
+
+def preferences(
+    request: web.Request, locale: str, house: House, values: Mapping[str, Any], *, ways: Mapping[str, bool], kept: str
+) -> web.Response:
+    """What a person may choose, as it stands. `kept`: the day until which they are left alone, already spelled."""
+    lang = language(locale, request.headers.get("Accept-Language", ""), house.locale)
+    words = WORDS[lang]["preferences"]
+    shown = {
+        **values,
+        "ways": [(channel, words[channel], on) for channel, on in ways.items()],
+        "kept": words["pause_kept"].replace("{day}", kept) if kept else "",
+        "languages": [(tag, str(Locale(tag).get_display_name(tag)).capitalize()) for tag in WORDS],
+    }
+    return _drawn(PREFERENCES, lang, words, house, shown, 200)
+
+
+def _drawn(
+    template: Template, lang: str, words: Mapping[str, str], house: House, values: Mapping[str, Any], status: int
+) -> web.Response:
     nonce = secrets.token_urlsafe(12)
-    words = WORDS[lang]
-    shop = house.name or words["unnamed"]
-    text = TEMPLATE.render(
-        {key: value.replace("{shop}", shop) for key, value in words[page].items()},
+    shop = house.name or WORDS[lang]["unnamed"]
+    text = template.render(
+        {key: value.replace("{shop}", shop) for key, value in words.items()} | dict(values),
         lang=lang,
         shop=house.name,
         accent=house.accent,
         on_accent=readable_on(house.accent),
-        action=action or ACTIONS.get(page, ""),
-        quiet=page in ("done", "undone"),
-        link=link,
         nonce=nonce,
     )
     policy = (

@@ -103,7 +103,8 @@ def test_with_consent_each_link_has_its_number_and_leads_to_the_shop():
     page = Page(mail.html)
     written = {link["href"] for link in page.all("a")}
     assert written == {f"https://tillbell.example/c/sample-{no}" for no in range(5)} | {
-        "https://tillbell.example/u/sample"
+        "https://tillbell.example/u/sample",
+        "https://tillbell.example/p/sample",
     }
     (trap,) = [link for link in page.all("a") if link.get("rel") == "nofollow"]
     assert trap["href"] == "https://tillbell.example/c/sample-4"

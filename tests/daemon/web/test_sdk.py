@@ -1,0 +1,181 @@
+"""The script in Debian's Chromium: what it stores and when, what it shows, and whom it takes for a human."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+from daemon.web.pages import readable_on
+from rules.notices import shipped
+
+pytestmark = pytest.mark.chromium
+SDK = Path(__file__).parents[3] / "daemon" / "web" / "static" / "sdk.js"
+SHOP, OURS = "https://shop.example", "https://t.shop.example"
+HTML = """<!doctype html><html lang="{lang}"><head><title>Shop</title>
+<style>* {{ color: red !important; display: inline !important }} dialog {{ font-size: 99px }}</style></head>
+<body><h1>Shoes</h1><button id="before">Buy</button><a href="/cart">cart</a>
+<script type="application/json" data-tillbell="cart">{{"currency": "EUR", "lines": []}}</script>
+<script src="{ours}/sdk.js" data-shop="main" data-badge="b" defer></script></body></html>"""
+ALL = "tillbell.consent({report: true, notices: true, push: true})"
+STORED = "Object.keys(localStorage).length + Object.keys(sessionStorage).length + document.cookie.length"
+
+
+class Server:
+    """Ours, as the script sees it: answers at once, and remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.notice: dict[str, Any] | None = None
+
+    def answer(self, route: Route) -> None:
+        request = route.request
+        if not request.url.startswith(OURS):
+            page = HTML.format(lang="de", ours=OURS)
+            return route.fulfill(body=page, content_type="text/html; charset=utf-8")
+        if request.url.endswith("/sdk.js"):
+            return route.fulfill(body=SDK.read_bytes(), content_type="text/javascript")
+        what = request.url.rpartition("/")[2]
+        self.told.append((what, request.post_data_json))
+        assert "cookie" not in request.headers
+        answers = {"visitors": {"visitor": "v"}, "notices": {"notice": self.notice, "push": None}}
+        body = answers.get(what, {"kept": 1})
+        return route.fulfill(json=body, headers={"Access-Control-Allow-Origin": SHOP})
+
+    def heard(self, what: str) -> list[dict[str, Any]]:
+        return [body for name, body in self.told if name == what]
+
+
+@pytest.fixture(scope="module")
+def browser(needs_program: Callable[[str], str]) -> Iterator[Browser]:
+    program = needs_program("chromium")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server() -> Server:
+    return Server()
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.route("**/*", server.answer)
+    yield page
+    page.close()
+
+
+def notice(lang: str = "de", about: str = "remind", **more: Any) -> dict[str, Any]:
+    texts = {word: text.replace("{shop}", "Lampen-Löwe") for word, text in shipped()[lang][about].items()}
+    looks = {"accent": "#1f6f54", "onAccent": readable_on("#1f6f54"), "close": shipped()[lang]["close"], "lang": lang}
+    return {"token": "n", "when": "returns", "url": f"{SHOP}/cart", **texts, **looks, **more}
+
+
+def test_nothing_is_stored_or_sent_before_consent(page: Page, server: Server) -> None:
+    page.goto(f"{SHOP}/shoes")
+    page.evaluate("tillbell.cart({lines: []}); tillbell.purchase(); tillbell.askForPush()")
+    page.wait_for_timeout(600)
+    assert page.evaluate(STORED) == 0
+    assert server.told == []
+    with page.expect_response("**/events"):
+        page.evaluate(ALL)
+    assert page.evaluate("Object.keys(localStorage)") == ["tillbell"]
+    [events] = server.heard("events")
+    assert (events["visitor"], events["badge"], events["device"]) == ("v", "b", "desktop")
+    assert [one["type"] for one in events["events"]] == ["cart", "purchase", "visit"]
+    page.evaluate("tillbell.consent(false)")
+    page.wait_for_function("localStorage.length === 0")
+    assert server.heard("visitors")[-1]["allow"] == []
+    assert page.evaluate(STORED) == 0
+
+
+def test_a_reminder_can_be_used_by_keyboard_and_closed(page: Page, server: Server) -> None:
+    server.notice = notice()
+    page.goto(f"{SHOP}/shoes")
+    page.locator("#before").focus()
+    page.evaluate(ALL)
+    dialog = page.get_by_role("dialog", name="Ihr Warenkorb ist noch da")
+    dialog.wait_for()
+    order = []
+    for _ in range(4):
+        order.append(page.evaluate("document.querySelector('.tillbell').shadowRoot.activeElement.className"))
+        page.keyboard.press("Tab")
+    assert order == ["yes", "no", "x", "yes"]
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    assert page.evaluate("document.activeElement.id") == "before"
+    assert [body["what"] for body in server.heard("reactions")] == ["shown", "dismissed"]
+
+
+LOOK = """() => {
+  const root = document.querySelector(".tillbell").shadowRoot;
+  const linear = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = text => { const [r, g, b] = text.match(/[\\d.]+/g).map(Number);
+    return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b); };
+  const ground = at => { for (; at; at = at.parentElement) { const c = getComputedStyle(at).backgroundColor;
+    if (!/, 0\\)$/.test(c)) return c; } return "rgb(255,255,255)"; };
+  return [...root.querySelectorAll("h2, p, a, button")].map(one => {
+    const [a, b] = [light(getComputedStyle(one).color), light(ground(one))];
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); });
+}"""
+
+
+@pytest.mark.parametrize("lang", ["de", "en"])
+def test_it_is_readable_in_two_languages_and_on_a_phone(page: Page, server: Server, lang: str) -> None:
+    for accent in ("#1f6f54", "#f2b705", "#777777"):
+        server.notice = notice(lang, "leave", accent=accent, onAccent=readable_on(accent), token=accent)
+        page.set_viewport_size({"width": 390, "height": 800})
+        page.goto(f"{SHOP}/shoes")
+        page.evaluate(ALL)
+        dialog = page.get_by_role("dialog", name=shipped()[lang]["leave"]["title"])
+        dialog.wait_for()
+        assert min(page.evaluate(LOOK)) >= 4.5
+        assert dialog.get_attribute("lang") == lang
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        box = page.get_by_role("link", name=shipped()[lang]["leave"]["button"]).bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert page.locator("dialog").evaluate("one => getComputedStyle(one).fontSize") == "16px"  # not the shop's 99px
+
+
+def test_who_is_about_to_leave_is_asked_and_a_click_is_told(page: Page, server: Server) -> None:
+    server.notice = notice(about="leave", when="leaves")
+    page.goto(f"{SHOP}/shoes")
+    with page.expect_response("**/notices"):
+        page.evaluate(ALL)
+    page.wait_for_timeout(1500)
+    assert page.get_by_role("dialog").count() == 0
+    page.evaluate("document.documentElement.dispatchEvent(new MouseEvent('mouseleave', {clientY: -1}))")
+    page.get_by_role("link", name="Warenkorb ansehen").click()
+    page.wait_for_url(f"{SHOP}/cart")
+    assert [body["what"] for body in server.heard("reactions")] == ["shown", "clicked"]
+
+
+def test_it_can_be_taken_off_the_page(page: Page, server: Server) -> None:
+    server.notice = notice()
+    page.goto(f"{SHOP}/shoes")
+    page.evaluate(ALL)
+    page.get_by_role("dialog").wait_for()
+    page.evaluate("tillbell.remove()")
+    assert page.locator(".tillbell").count() == 0
+    told = len(server.told)
+    page.evaluate("tillbell.cart({lines: []})")
+    page.wait_for_timeout(500)
+    assert len(server.told) == told
+    assert [body["what"] for body in server.heard("reactions")] == ["shown"]
+
+
+def test_a_page_that_is_looked_at_says_so_and_its_address_is_clean(page: Page, server: Server) -> None:
+    with page.expect_response("**/landings", timeout=30_000):
+        page.goto(f"{SHOP}/shoes?size=42&tb=mark#top")
+        assert page.url == f"{SHOP}/shoes?size=42#top"
+        assert server.heard("landings") == []
+    assert server.heard("landings") == [{"landing": "mark"}]
+    assert page.evaluate(STORED) == 0

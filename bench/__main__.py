@@ -29,6 +29,7 @@ GOALS = {
     "P10": "p10_claim",
     "P11": "p11_growth",
     "P12": "p12_lateness",
+    "P13": "p13_push",
     "P14": "p14_memory",
 }
 

@@ -1,4 +1,4 @@
-"""Notices on the shop's own pages: nothing leaves the house, so a notice that was claimed hangs, and is fetched."""
+"""Notices on the shop's own pages: a message that is accepted hangs, and whoever is entitled to it fetches it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from channels.base import InHouse
 
 
 class Onsite(InHouse):
-    """The message's own row is the notice: whoever is entitled to it fetches it from there."""
+    """The message's own row is the notice."""
 
     name: ClassVar[str] = "onsite"
     address: ClassVar[str] = "onsite"

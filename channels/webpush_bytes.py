@@ -44,7 +44,10 @@ def bytes64(text: str) -> bytes:
 
 def point(p256dh: str) -> ec.EllipticCurvePublicKey:
     """A browser's public key: 65 bytes, uncompressed, on the curve. Raises `BadKey`."""
-    raw = bytes64(p256dh)
+    return point_of(bytes64(p256dh))
+
+
+def point_of(raw: bytes) -> ec.EllipticCurvePublicKey:
     if len(raw) != 65 or raw[0] != 4:
         raise BadKey("p256dh is not 65 bytes of an uncompressed point")
     try:
@@ -71,12 +74,13 @@ def sealed(payload: bytes, p256dh: str, auth: str) -> bytes:
     long for one record."""
     if len(payload) > MOST:
         raise BadKey(f"the payload is longer than {MOST} bytes")
-    theirs = point(p256dh)
+    raw = bytes64(p256dh)
+    theirs = point_of(raw)
     own = ec.generate_private_key(CURVE)
     ours = written(own.public_key())
     salt = os.urandom(16)
     shared = own.exchange(ec.ECDH(), theirs)
-    info = b"WebPush: info\0" + bytes64(p256dh) + ours
+    info = b"WebPush: info\0" + raw + ours
     material = derived(secret(auth), shared, info, 32)
     extracted = hmac.digest(salt, material, "sha256")
     key = expanded(extracted, b"Content-Encoding: aes128gcm\0", 16)

@@ -107,7 +107,19 @@ def _audience(_: Settings, __: Path) -> Channel | None:
     return Audience()
 
 
+def _onsite(_: Settings, __: Path) -> Channel | None:
+    from channels.onsite import Onsite  # noqa: PLC0415
+
+    return Onsite()
+
+
 Opener = Callable[[Settings, Path], Channel | None]
 """The settings and the data folder, for keys that are made once and kept; None where the channel is not configured."""
 
-OPENERS: Mapping[str, Opener] = {"audience": _audience, "email": _email, "sms": _sms, "webpush": _webpush}
+OPENERS: Mapping[str, Opener] = {
+    "audience": _audience,
+    "email": _email,
+    "onsite": _onsite,
+    "sms": _sms,
+    "webpush": _webpush,
+}

@@ -184,8 +184,8 @@ class Settings(BaseSettings):
 
     keep_browsers: timedelta = Field(
         timedelta(days=400),
-        description="How long a browser that takes web pushes, or is known on the shop's pages, is kept after it was last "
-        "seen.",
+        description="How long a browser that takes web pushes, or is known on the shop's pages, is kept after it was "
+        "last seen.",
     )
     keep_events: timedelta = Field(
         timedelta(days=30),

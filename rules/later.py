@@ -6,14 +6,11 @@ from typing import Annotated
 
 from pydantic import PlainValidator, WithJsonSchema
 
-CHANNELS = ("email", "sms", "audience", "webpush")
-LATER_CHANNELS = {
-    "onsite": "show notices on the site",
-}
+CHANNELS = ("email", "sms", "audience", "webpush", "onsite")
+LATER_CHANNELS: dict[str, str] = {}
 PROGRAMMES = ("cart",)
 LATER_PROGRAMMES = ("no_purchase", "winback", "reorder")
 LATER_WORDS = {
-    "onsite": "show notices on the site",
     "incentive": "give incentives",
     "experiment": "run experiments",
     "arms": "run experiments",

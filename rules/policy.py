@@ -26,6 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from rules.later import CHANNELS, LATER_CHANNELS, Channel, Programme
 from rules.law import PROFILES
+from rules.onsite import NoticeWords
 from rules.source import did_you_mean
 from rules.texts import Wording
 from rules.values import Amount, Cap, Caps, DayPart, Span, Subject
@@ -219,8 +220,14 @@ class Step(Words):
         None, description="Subject of the mail instead of the template's; one text, or one for each language."
     )
 
+    notice: NoticeWords | None = Field(
+        None, description="With `send: onsite`: what the notice says, and when it shows."
+    )
+
     @model_validator(mode="after")
     def _has_what_its_channel_needs(self) -> Self:
+        if self.notice is not None and self.send != "onsite":
+            raise ValueError("`notice` goes with `send: onsite` only")
         if self.send == "audience" and (not self.audience or self.stays is None):
             raise ValueError("a step into an ad audience says which and for how long: {audience: NAME, for: 14d}")
         if self.send != "audience" and (self.audience or self.stays is not None):

@@ -216,7 +216,7 @@ class PushService:
                 self.hello.set()
             case "register":
                 channel = uuid.UUID(said["channelID"]).hex
-                self.subscriptions[channel] = Subscription(said.get("key") or "", line=line)
+                self.subscriptions[channel] = Subscription((said.get("key") or "").rstrip("="), line=line)
                 told = {"channelID": said["channelID"], "status": 200, "pushEndpoint": self.endpoint(channel)}
                 await line.send_json({"messageType": "register", **told})
             case "unregister":

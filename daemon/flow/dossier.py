@@ -181,7 +181,7 @@ async def _erase(
 ) -> Erased:
     await work.serialise(db, shop_id)  # nobody who read of them before writes of them after
     ids = [one.id for one in await dossier.people(db, shop_id, person)]
-    await persons.lock(db, shop_id, ids)
+    await persons.lock_all(db, shop_id, ids)
     people = await dossier.people(db, shop_id, person)
     if [one.id for one in people] != ids or any(one.id == person and one.merged_into for one in people):
         raise Moved

@@ -8,7 +8,7 @@ from typing import Protocol
 from channels.base import Content
 from daemon.book import Book
 from daemon.context import Context
-from daemon.flow import mails, members, pushes, texts
+from daemon.flow import mails, members, notices, pushes, texts
 from daemon.flow.mails import Wares
 from daemon.settings import Settings
 from daemon.store.facts import Case
@@ -33,7 +33,7 @@ class Writer(Protocol):
         """Why nothing could leave on this channel for this shop, as a sentence; empty: it could."""
 
 
-WRITERS: Mapping[str, Writer] = {"audience": members, "email": mails, "sms": texts, "webpush": pushes}
+WRITERS: Mapping[str, Writer] = {"audience": members, "email": mails, "onsite": notices, "sms": texts, "webpush": pushes}
 
 
 def mistakes(book: Book, settings: Settings) -> Iterator[Mistake]:

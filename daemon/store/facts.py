@@ -139,6 +139,8 @@ def _person(row: Any) -> Person:
     addresses = {kind: row[kind] for kind in ("email", "phone") if row[kind]}
     if row["browser"]:
         addresses["push"] = row["browser"][0]
+    if row["visitor"]:
+        addresses["onsite"] = row["visitor"]
     seen = [at for at in (row["active_at"], row["still_since"]) if at is not None]
     return Person(
         addresses=addresses if row["may_be_written_to"] else {},

@@ -128,6 +128,13 @@ async def describe(db: Connection, shop_id: int, people: Sequence[Description], 
     return [row["id"] for row in await sql.describe(db, shop_id=shop_id, version=version, **columns)]
 
 
+async def lock_all(db: Connection, shop_id: int, persons: Sequence[int]) -> None:
+    """As `lock`, and their ended recoveries too: then all their messages may be written."""
+    wanted = sorted(set(persons))
+    await sql.lock(db, shop_id=shop_id, persons=wanted)
+    await sql.lock_all_recoveries(db, shop_id=shop_id, persons=wanted)
+
+
 async def seen_active(db: Connection, shop_id: int, times: Mapping[int, datetime]) -> list[int]:
     """The persons for whom this is news. The caller holds their locks."""
     rows = sorted(times.items())

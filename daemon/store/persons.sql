@@ -13,6 +13,12 @@ WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[]) AND state = 'op
 ORDER BY id
 FOR NO KEY UPDATE;
 
+-- name: lock_all_recoveries
+-- The ended ones, too, for whoever writes all messages of these persons: an outcome that comes late locks its recovery first.
+SELECT id FROM recovery WHERE shop_id = :shop_id AND person_id = ANY(:persons::bigint[])
+ORDER BY id
+FOR NO KEY UPDATE;
+
 -- name: known
 -- Who is behind these customer references and addresses. Joined from the asked side: each is one look into the index.
 SELECT i.kind, i.value, i.since, p.id, p.customer_ref, p.email, p.is_guest,

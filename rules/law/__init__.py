@@ -52,7 +52,8 @@ PURPOSES: Mapping[str, str] = {
     "webpush": "push_mkt",
     "audience": "ads_audience",
 }
-"""The purpose that a consent must name, by channel."""
+"""The purpose that a consent must name, by channel. A notice on the site has none: it hangs on the shop's own pages,
+and only a browser that allowed it fetches it."""
 
 CONSENT_EVEN_SO = "Texts, web pushes and ad audiences need the person's own consent even so."
 NONE = Profile(
@@ -79,7 +80,7 @@ class Clock:
 def basis(profile: str, channel: str, facts: Facts) -> Basis | None:
     """The ground on which the person may be written to now; None: there is none."""
     law = PROFILES[profile]
-    consent = facts.person.consents.get(PURPOSES[channel])
+    consent = facts.person.consents.get(PURPOSES.get(channel, ""))
     if consent is not None and consent.state == "withdrawn":
         return None
     if consent is not None and consent.state == "confirmed":
@@ -101,7 +102,7 @@ def _existing_customer(facts: Facts) -> Basis | None:
 
 def why_no_basis(channel: str, facts: Facts, profile: str = "de") -> str:
     """The sentence for a message that has no ground."""
-    consent = facts.person.consents.get(PURPOSES[channel])
+    consent = facts.person.consents.get(PURPOSES.get(channel, ""))
     if consent is not None and consent.state == "withdrawn":
         return f"consent {consent.id} was withdrawn on {consent.at:%Y-%m-%d}"
     words = {"hint": "consent is only a hint, not confirmed", "requested": "consent was asked for, not confirmed"}

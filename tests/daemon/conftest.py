@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 import logging
 import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,12 +62,32 @@ async def type_in(*words: str, env: dict[str, str], cwd: Path | None = None) -> 
     return Said(process.returncode or 0, out.decode(), err.decode())
 
 
+@pytest.fixture(scope="session")
+def typist() -> Iterator[subprocess.Popen[bytes]]:
+    """One for each pytest process: what it forks has everything imported already."""
+    with subprocess.Popen(
+        [sys.executable, ROOT / "tests/daemon/typist.py"], stdin=subprocess.PIPE, env=surroundings()
+    ) as process:
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+
+
 @pytest.fixture
-def typed() -> Typed:
+def typed(typist: subprocess.Popen[bytes]) -> Typed:
     """`await typed("settings", poll_every="5m")`: the command in a process of its own, with these settings."""
 
     async def run(*words: str, **settings: str) -> Said:
-        return await type_in(*words, env=surroundings(**settings))
+        with tempfile.TemporaryDirectory(prefix="tillbell-typed-") as name:
+            folder = Path(name)
+            os.mkfifo(folder / "end")
+            order = {"words": words, "env": surroundings(**settings), "folder": name}
+            assert typist.stdin is not None
+            typist.stdin.write(json.dumps(order).encode() + b"\n")
+            typist.stdin.flush()
+            code = await asyncio.to_thread((folder / "end").read_text)
+            assert code, f"{words} ended by a signal"
+            return Said(int(code), (folder / "out").read_text(), (folder / "err").read_text())
 
     return run
 

@@ -305,3 +305,28 @@ async def waits_for_lock(town: Any) -> None:
     async with asyncio.timeout(60):
         while not await town.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
             await asyncio.sleep(0.005)
+
+
+async def test_a_late_outcome_of_an_ended_recovery_and_an_erasure_wait_in_one_order(town):
+    """Whoever records locks the recovery and then its message: who erases must not hold the message by then."""
+    import asyncio
+
+    await town.leaves_cart("cart-ref-7f3a", CANARY, "red")
+    await town.passes(hours=1, minutes=1)
+    await town.buys("order-7f3a", CANARY)
+    assert await town.ends() == {"purchase": 1}
+    async with town.context.pool.acquire() as db:
+        begun = db.transaction()
+        await begun.start()
+        await db.execute("SELECT id FROM recovery FOR NO KEY UPDATE")
+        gone = asyncio.create_task(erase(town))
+        async with asyncio.timeout(60):
+            while not await town.value(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+            ):
+                assert not gone.done(), "it has written the message of a recovery that somebody else holds"
+                await asyncio.sleep(0.005)
+        await db.execute("SET LOCAL lock_timeout = '5s'")
+        await db.execute("UPDATE message SET reason = 'late'")
+        await begun.commit()
+    await gone

@@ -18,6 +18,7 @@ from daemon.shops.base import ConsentHint, Customer
 from tests.flow.conftest import POLICY, SHOPS
 
 KEY, SHOP = "k" * 40, "https://shop.example"
+HEADERS = {"Origin": SHOP, "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}
 WITH_SCRIPT = SHOPS.replace("    url: ", f"    onsite: {{{{key: {KEY}, carts: true}}}}\n    url: ", 1)
 PURPOSES = ("email_mkt", "track_open", "track_click")
 ADA = Customer(
@@ -49,7 +50,7 @@ class Browser:
     async def asks(self, path: str, **told: Any) -> Any:
         body = json.dumps({"visitor": self.visitor, "badge": self.badge, "device": "mobile", **told})
         url = f"{self.town.public}/site/main/{path}"
-        async with self.town.http.post(url, data=body, headers={"Origin": SHOP}) as answer:
+        async with self.town.http.post(url, data=body, headers=HEADERS) as answer:
             assert answer.status in (200, 204), await answer.text()
             return await answer.json() if answer.status == 200 else None
 
@@ -211,3 +212,64 @@ async def test_a_browser_that_does_not_come_is_forgotten(town, ada):
     assert await town.value("SELECT count(*) FROM visitor") == 0
     assert await town.value("SELECT count(*) FROM identity WHERE kind = 'onsite'") == 0
     assert timedelta(days=400) == town.context.settings.keep_browsers
+
+
+NOTICES = """
+extends: default
+starts: {rests_for: 1h}
+quiet:
+steps:
+  - {name: remind, after: 1h}
+  - name: welcome-back
+    send: onsite
+    after: 2h
+    notice: {when: leaves, title: {de: "Halt!", fr: "Attendez"}}
+without: [doubts, last-call]
+"""
+
+
+async def test_a_notice_hangs_for_who_comes_back_until_they_buy(make_town):
+    town = await make_town(WITH_SCRIPT, {"main": NOTICES})
+    ada = Browser(town)
+    await ada.allows()
+    ada.logs_in(customer="7", email="ada@example.org")
+    await town.leaves_cart("c0", ADA)
+    await ada.tells("cart", cart("red"))
+    await town.passes(hours=1, minutes=30)
+    assert (await ada.asks("notices"))["notice"] is None
+    await town.passes(hours=1)
+    [message] = await town.fetch("SELECT state, basis FROM message WHERE channel = 'onsite'")
+    assert tuple(message) == ("accepted", "none_required")
+    notice = (await ada.asks("notices", lang="de-AT"))["notice"]
+    assert (notice["title"], notice["when"], notice["button"]) == ("Halt!", "leaves", "Warenkorb ansehen")
+    assert "red" not in json.dumps(notice)  # whoever sits there sees no more than that there is a cart
+    assert (await ada.asks("notices", lang="fr"))["notice"]["title"] == "Attendez"
+    await ada.asks("reactions", notice=notice["token"], what="shown")
+    await town.settles()
+    assert await town.value("SELECT class FROM event WHERE kind = 'opened'") == "human"
+    ada.badge = ""  # logged out, the same browser
+    assert (await ada.asks("notices"))["notice"] is not None
+    stranger = Browser(town)
+    await stranger.allows()
+    assert (await stranger.asks("notices"))["notice"] is None
+    ada.logs_in(customer="7", order="o1", total="49.90", currency="EUR")
+    await ada.tells("purchase")
+    assert (await ada.asks("notices"))["notice"] is None
+    assert await town.ends() == {"purchase": 1}
+    await town.books_are_clean()
+
+
+async def test_a_notice_that_was_dismissed_does_not_come_back(make_town):
+    town = await make_town(WITH_SCRIPT, {"main": NOTICES.replace("when: leaves, ", "")})
+    ada = Browser(town)
+    await ada.allows()
+    ada.logs_in(customer="7", email="ada@example.org")
+    await town.leaves_cart("c0", ADA)
+    await ada.tells("cart", cart("red"))
+    await town.passes(hours=3)
+    notice = (await ada.asks("notices"))["notice"]
+    assert (notice["when"], notice["url"]) == ("returns", "https://shop.example/cart")
+    await ada.asks("reactions", notice=notice["token"], what="dismissed")
+    await town.settles()
+    assert (await ada.asks("notices"))["notice"] is None
+    assert await town.ends() == {"open": 1}

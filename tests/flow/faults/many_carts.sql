@@ -28,3 +28,8 @@ SELECT 1, id, person_id, 'remind', 'email', false, now_is, 'h', 0, 'consent', 'x
     CASE now_is WHEN 'sending' THEN clock_timestamp() + (id - 1000) * interval '1 min' END,
     CASE now_is WHEN 'accepted' THEN :opened::timestamptz END
 FROM (SELECT r.*, (ARRAY['planned', 'prepared', 'sending', 'accepted'])[id % 4 + 1] AS now_is FROM recovery r) AS s;
+
+-- What the first look at the shop brought: years of orders, all from before us and of guests.
+INSERT INTO shop_order (shop_id, ref, placed_at, status, standing, total, currency, first_seen_at, seen_at)
+SELECT 1, 'o' || id, :opened::timestamptz - id * interval '1 h', 'paid', 'purchase', 10, 'EUR',
+    :opened::timestamptz + id * interval '1 ms', :opened FROM person;

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import asyncpg
 
-from daemon.store import database, decisions, facts, messages, work
+from daemon.store import brake, database, decisions, facts, messages, survey, work
 from daemon.store.facts import ShopFacts
 
 CARTS = 100_000
 WINDOW = 64
 BATCH = 500
 SEARCHES = ("whom to lock", "whom to decide about", "what is due", "what to prepare")
-EVERYTHING = (*SEARCHES, "what is at the gate", "the facts", "whose lease is over", "whose time is over")
+EVERYTHING = (
+    *SEARCHES, "what is at the gate", "the facts", "whose lease is over", "whose time is over", "what no pause holds",
+    "how late orders come",
+)  # fmt: skip
 READ_AT_MOST = 5
 """Rows read, over all tables of a question, for each row that comes back."""
-TABLES = {"the facts": 8}
-"""One question that is about more tables than that."""
+TABLES = {"the facts": 8, "how late orders come": 505}
+"""One question that is about more tables than that, and one that always reads the newest five hundred."""
 SPARE = 20
 """And so many for the shop, its works and the empty ends of an index."""
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -57,6 +60,8 @@ async def ask_everything(db):
         "the facts": len(await facts.of_recoveries(db, 1, batch, ShopFacts("UTC", None, NOON - timedelta(days=7)))),
         "whose lease is over": len(await messages.reap(db, 1, NOON, BATCH)),
         "whose time is over": len(await messages.expire(db, 1, NOON, BATCH)),
+        "what no pause holds": await brake.free(db, 1, NOON),
+        "how late orders come": len([await survey.lateness(db, 1)]),
         "what stays unknown": len(await messages.settle_unknown(db, 1, NOON)),
     }
 

@@ -33,7 +33,13 @@ class Writer(Protocol):
         """Why nothing could leave on this channel for this shop, as a sentence; empty: it could."""
 
 
-WRITERS: Mapping[str, Writer] = {"audience": members, "email": mails, "onsite": notices, "sms": texts, "webpush": pushes}
+WRITERS: Mapping[str, Writer] = {
+    "audience": members,
+    "email": mails,
+    "onsite": notices,
+    "sms": texts,
+    "webpush": pushes,
+}
 
 
 def mistakes(book: Book, settings: Settings) -> Iterator[Mistake]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from daemon.demo.play import POLL_EVERY, Stage
 from daemon.demo.rulebook import NAME
 from daemon.demo.town import MINUTE, Life
 
 TAKEN = ("accepted", "delivered", "bounced", "complained")
-"""States of messages that the mailbox has taken."""
+"""States of messages that were taken."""
+GOT = ("mailed", "texted", "pushed")
 
 
 async def outcome(stage: Stage, seconds: float) -> dict[str, Any]:
@@ -39,6 +42,8 @@ def story(stage: Stage, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
                 "shopper": life.who.number,
                 "cart": life.cart.ref if life.cart else None,
                 "mails": life.steps,
+                "texts": life.texts,
+                "pushes": life.pushes,
                 "deeds": [list(deed) for deed in life.deeds],
             }
             for life in stage.town.lives.values()
@@ -60,8 +65,11 @@ def _counts(stage: Stage, recoveries: Sequence[Mapping[str, Any]]) -> dict[str, 
             "recoveries": len(recoveries),
             "held_out": sum(one["held_out"] for one in recoveries),
             "mails": len(stage.mailbox.letters),
+            "texts": len(stage.receivers.twilio.texts),
+            "pushes": len(stage.receivers.pushes.taken),
             "won_back": stage.town.prompted,
             "unsubscribed": stage.town.tally["unsubscribed"],
+            "stopped": stage.town.tally["said stop"],
         },
         "ends": dict(sorted(ended.items())),
         "hits": dict(sorted(hits.items())),
@@ -69,12 +77,21 @@ def _counts(stage: Stage, recoveries: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def _sums(stage: Stage, sums: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What tillbell says was taken beside what the mailbox took."""
-    taken = sum(row["messages"] for row in sums if row["state"] in TAKEN)
-    if taken != len(stage.mailbox.letters):
-        yield f"tillbell counts {taken} mails as taken, the mailbox {len(stage.mailbox.letters)}"
+    """What tillbell says was taken beside what mailbox, Twilio and the push service took."""
+    receivers = stage.receivers
+    took = {
+        "email": len(stage.mailbox.letters),
+        "sms": len(receivers.twilio.texts),
+        "webpush": len(receivers.pushes.taken),
+    }
+    for channel, number in took.items():
+        taken = sum(row["messages"] for row in sums if row["state"] in TAKEN and row["channel"] == channel)
+        if taken != number:
+            yield f"tillbell counts {taken} as taken by {channel}, and {number} were"
     for (message_id, _), copies in stage.mailbox.duplicates.items():
         yield f"the mail {message_id} came {copies} times"
+    if receivers.meta.small_uploads:
+        yield f"{receivers.meta.small_uploads} uploads of fewer than a hundred people"
     if stage.daemon.problems:
         yield f"the log has {stage.daemon.problems} errors: {stage.daemon.log}"
 
@@ -83,23 +100,36 @@ def _promises(stage: Stage, recoveries: Sequence[Mapping[str, Any]]) -> Iterator
     """What no customer may see, as customers would see it."""
     held_out = {one["cart"] for one in recoveries if one["held_out"]}
     for life in stage.town.lives.values():
-        who = f"shopper {life.who.number}"
-        if life.steps and life.cart is not None and life.cart.ref in held_out:
-            yield f"{who} is held out and got a mail"
+        who, got = f"shopper {life.who.number}", bool(life.steps or life.texts or life.pushes)
+        if got and life.cart is not None and life.cart.ref in held_out:
+            yield f"{who} is held out and got a message"
         if life.steps and life.who.relation == "stranger":
             yield f"{who} never agreed to mails and got one"
-        if len(set(life.steps)) != len(life.steps):
+        if (life.texts and "sms_mkt" not in life.who.takes) or (life.pushes and "push_mkt" not in life.who.takes):
+            yield f"{who} never agreed to texts or pushes and got one"
+        if len(set(life.steps)) != len(life.steps) or life.texts > 1:
             yield f"{who} got a step twice"
-        for word in ("bought", "unsubscribed", "emptied"):
-            if _mailed_after(life, word):
-                yield f"{who} got a mail after they {word}"
+        for word in ("bought", "unsubscribed", "emptied", "said stop"):
+            if _got_after(life, word):
+                yield f"{who} got a message after they {word}"
+        yield from (f"{who} got a text at {at:%H:%M} where they live" for at in _texted_at(stage, life) if _silent(at))
 
 
-def _mailed_after(life: Life, word: str) -> bool:
-    """Whether a mail came later than that, and it was not taken back."""
+def _texted_at(stage: Stage, life: Life) -> Iterator[datetime]:
+    zone = ZoneInfo(life.who.zone)
+    return ((stage.town.start + n * MINUTE).astimezone(zone) for n, word in life.deeds if word == "texted")
+
+
+def _silent(at: datetime) -> bool:
+    """The strictest of all profiles: 9 to 20 o'clock, on Sundays from 12."""
+    return not (12 if at.weekday() == 6 else 9) <= at.hour < 20
+
+
+def _got_after(life: Life, word: str) -> bool:
+    """Whether a message came later than that, and it was not taken back."""
     words = [deed for _, deed in life.deeds]
     times = [minute for minute, deed in life.deeds if deed == word]
     if not times or (word == "unsubscribed" and "took back" in words):
         return False
     grace = POLL_EVERY / MINUTE if word == "emptied" else 0  # an emptied cart is seen at the next look at the shop
-    return any(deed == "mailed" and minute > times[0] + grace for minute, deed in life.deeds)
+    return any(deed in GOT and minute > times[0] + grace for minute, deed in life.deeds)

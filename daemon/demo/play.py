@@ -19,8 +19,10 @@ from zoneinfo import ZoneInfo
 from daemon.clock import machine_now, monotonic
 from daemon.demo import rulebook, shoppers
 from daemon.demo.mailbox import Mailbox
+from daemon.demo.pockets import Pockets
 from daemon.demo.process import Daemon, settings
 from daemon.demo.reading_room import ReadingRoom
+from daemon.demo.receivers import Receivers
 from daemon.demo.shop import Hook, PretendShop
 from daemon.demo.town import Town
 from daemon.embedded import Servers, start
@@ -54,6 +56,8 @@ class Stage:
     town: Town
     shop: PretendShop
     mailbox: Mailbox
+    receivers: Receivers
+    pockets: Pockets
     daemon: Daemon
     reading_url: str
     folder: Path
@@ -94,10 +98,11 @@ async def staged(plot: Plot, listener: Callable[[Any], None] = lambda _: None) -
 
         shop = await stack.enter_async_context(PretendShop(now))
         mailbox = await stack.enter_async_context(Mailbox(now))
+        receivers = await stack.enter_async_context(Receivers())
         room = await stack.enter_async_context(ReadingRoom(mailbox, plot.mailbox_port))
         rulebook.write(folder / "rules.d", shop.url, (begin - timedelta(days=730)).date())
         servers = await stack.enter_async_context(await start(folder / "servers", settings=THROWN_AWAY))
-        daemon = _daemon(plot, folder, shop, mailbox, servers, listener)
+        daemon = _daemon(plot, folder, shop, mailbox, receivers, servers, listener)
         people = shoppers.population(plot.seed, plot.shoppers, plot.hours)
         town = await stack.enter_async_context(Town(shop, mailbox, people, begin))
         stack.push_async_callback(daemon.stop)
@@ -105,11 +110,19 @@ async def staged(plot: Plot, listener: Callable[[Any], None] = lambda _: None) -
         await daemon.finished()  # the first look at the shop: nobody is there yet
         playing.append(town)
         await daemon.jump(begin)
-        yield Stage(plot, town, shop, mailbox, daemon, room.url, folder)
+        pockets = Pockets(town, receivers.twilio, receivers.pushes, daemon.public_url, receivers.site_key)
+        await stack.enter_async_context(pockets)
+        yield Stage(plot, town, shop, mailbox, receivers, pockets, daemon, room.url, folder)
 
 
 def _daemon(
-    plot: Plot, folder: Path, shop: PretendShop, mailbox: Mailbox, servers: Servers, listener: Callable[[Any], None]
+    plot: Plot,
+    folder: Path,
+    shop: PretendShop,
+    mailbox: Mailbox,
+    receivers: Receivers,
+    servers: Servers,
+    listener: Callable[[Any], None],
 ) -> Daemon:
     key = "whsec_" + base64.b64encode(os.urandom(32)).decode()
     ports = (free_port(), free_port())
@@ -118,12 +131,14 @@ def _daemon(
         "TILLBELL_REDIS_URL": servers.redis_url,
         "DEMO_SHOP_TOKEN": shop.token,
         "DEMO_SHOP_KEY": key,
+        **receivers.settings(),
         "TILLBELL_SECRET": secrets.token_hex(32),
         "TILLBELL_PEPPER": secrets.token_hex(32),
     }
     shop.hook = Hook(f"http://127.0.0.1:{ports[0]}/hooks/shop/{rulebook.NAME}", key)
     environment = settings(folder, ports, mailbox.port, plot.seed, f"{POLL_EVERY // timedelta(minutes=1)}m", extra)
-    return Daemon(environment, f"http://127.0.0.1:{ports[1]}", folder / "daemon.log", listener)
+    public, private = (f"http://127.0.0.1:{port}" for port in ports)
+    return Daemon(environment, public, private, folder / "daemon.log", listener)
 
 
 async def play(stage: Stage, until: datetime | None = None) -> None:
@@ -133,7 +148,7 @@ async def play(stage: Stage, until: datetime | None = None) -> None:
     while True:
         instant = await daemon.finished()
         await town.read_mail()
-        if await town.act():
+        if await stage.pockets.read() + await town.act():
             continue  # what they did may have made something due at this very instant
         stage.instants += 1
         following = [at for at in (instant.next, town.next_deed()) if at is not None]
@@ -148,6 +163,7 @@ async def play(stage: Stage, until: datetime | None = None) -> None:
     await daemon.jump(end)
     await daemon.finished()
     await town.read_mail()
+    await stage.pockets.read()
 
 
 async def _paced(stage: Stage, to: datetime) -> None:

@@ -45,9 +45,10 @@ class Instant:
 
 @dataclass(slots=True)
 class Daemon:
-    """`settings` are TILLBELL_* and what the rule files ask for; `private_url` is its private listener."""
+    """`settings` are TILLBELL_* and what the rule files ask for; the addresses are those of its two listeners."""
 
     settings: Mapping[str, str]
+    public_url: str
     private_url: str
     log: Path
     listener: Listener = field(default=lambda _: None)

@@ -32,6 +32,10 @@ shops:
         - Am Sonnenhang 1, 12345 Musterstadt
         - "Amtsgericht Musterstadt, HRB 12345 · Geschäftsführung: Aurora Früh"
     looks: {{logo_url: "{url}/logo.svg", accent: "{accent}"}}
+    onsite: {{key: "${{DEMO_SITE_KEY}}", ask_for_push: second_page}}
+    audiences:
+      meta-abandoners: {{platform: meta, id: "20260302", token: "${{DEMO_META_TOKEN}}", api: "${{DEMO_META_URL}}"}}
+    sms: {{price: 0.09 EUR, countries: [DE, GB], budget: {{day: 20 EUR}}}}
     connection:
       url: {url}/tillbell
       token: ${{DEMO_SHOP_TOKEN}}
@@ -40,10 +44,15 @@ shops:
       find_orders: true
 """
 POLICY = """\
-# Three mails: a reminder, an answer to doubts, a last call. `tillbell rules show cart` shows all that this inherits.
+# Three mails, and a text to those who did not react to the first one; then a push, and an ad audience at the end.
+# `tillbell rules show cart` shows all that this inherits.
 extends: default
 shops: [{name}]
 starts: {{total_at_least: 15 EUR}}
+steps:
+  - {{name: nudge, send: sms, after: 7h, unless: {{remind: [opened, clicked]}}}}
+  - {{name: glance, send: webpush, after: 28h, unless: {{doubts: [clicked]}}}}
+  - {{name: retarget, send: audience, after: 62h, audience: meta-abandoners, for: 14d}}
 """
 
 

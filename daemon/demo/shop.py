@@ -47,6 +47,7 @@ class Patron:
     locale: str = "de-DE"
     zone: str = "Europe/Berlin"
     country: str = "DE"
+    phone: str = ""
     consents: tuple[Consent, ...] = ()
 
     def wire(self) -> dict[str, Any]:
@@ -58,6 +59,7 @@ class Patron:
             "locale": self.locale,
             "zone": self.zone,
             "country": self.country,
+            "phone": self.phone,
             "is_guest": not self.ref,
             "consents": [consent.wire() for consent in self.consents],
         }

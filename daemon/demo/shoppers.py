@@ -78,6 +78,10 @@ class Shopper:
     """Their address does not exist any more."""
     comes_after: timedelta
     wants: tuple[tuple[str, int], ...]
+    phone: str
+    """Empty for who gave none."""
+    takes: frozenset[str]
+    """What they agreed to beside mails: sms_mkt, push_mkt, ads_audience."""
 
     def dice(self, occasion: str) -> Random:
         return chance(self.seed, self.number, occasion)
@@ -140,7 +144,19 @@ def shopper(seed: int, number: int, hours: int) -> Shopper:
         gone=dice.random() < 0.015,
         comes_after=on_grid(timedelta(hours=hours * 0.5 * dice.random() ** 2)),
         wants=tuple((ref, dice.choices((1, 2, 4), (75, 20, 5))[0]) for ref in _some(dice)),
+        phone=_phone(country, number) if relation != "stranger" and dice.random() < 0.7 else "",
+        takes=frozenset(
+            purpose for purpose, share in TAKES.items() if relation != "stranger" and dice.random() < share
+        ),
     )
+
+
+TAKES = {"sms_mkt": 0.55, "push_mkt": 0.35, "ads_audience": 0.5}
+
+
+def _phone(country: str, number: int) -> str:
+    """Mobile ones that nobody has."""
+    return f"+49176040{number:05}" if country == "DE" else f"+4474001{number:05}"
 
 
 PLAIN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ë": "e", "á": "a", "'": ""})
@@ -156,13 +172,13 @@ def after_leaving(who: Shopper) -> AfterLeaving:
     kind, span = dice.random(), dice.random()
     checks_out = dice.random() < 0.15
     if kind < 0.08:
-        return AfterLeaving(checks_out, buys_after=_minutes(5, 50, span))
+        return AfterLeaving(checks_out, buys_after=minutes(5, 50, span))
     if kind < 0.22:
-        return AfterLeaving(checks_out, buys_after=_minutes(90, 50 * 60, span))
+        return AfterLeaving(checks_out, buys_after=minutes(90, 50 * 60, span))
     if kind < 0.30:
-        return AfterLeaving(checks_out, changes_after=_minutes(25, 200, span))
+        return AfterLeaving(checks_out, changes_after=minutes(25, 200, span))
     if kind < 0.35:
-        return AfterLeaving(checks_out, empties_after=_minutes(60, 40 * 60, span))
+        return AfterLeaving(checks_out, empties_after=minutes(60, 40 * 60, span))
     return AfterLeaving(checks_out)
 
 
@@ -173,7 +189,7 @@ def after_mail(who: Shopper, step: str) -> AfterMail:
     spans = [dice.random() for _ in range(4)]
     if opens > 0.62:
         return AfterMail()
-    opens_after = _minutes(2, 420, spans[0] ** 2)
+    opens_after = minutes(2, 420, spans[0] ** 2)
     if objects < 0.05:
         return AfterMail(opens_after, unsubscribes_after=GRID, one_click=objects < 0.02, thinks_better=objects > 0.043)
     if clicks > 0.5:
@@ -182,12 +198,12 @@ def after_mail(who: Shopper, step: str) -> AfterMail:
         opens_after,
         clicks_after=on_grid(timedelta(minutes=12 * spans[1])),
         link=dice.randrange(12),
-        buys_after=_minutes(2, 25, spans[2]) if buys < 0.42 else None,
-        changes_after=_minutes(2, 9, spans[3]) if buys >= 0.42 and turns < 0.2 else None,
+        buys_after=minutes(2, 25, spans[2]) if buys < 0.42 else None,
+        changes_after=minutes(2, 9, spans[3]) if buys >= 0.42 and turns < 0.2 else None,
     )
 
 
-def _minutes(least: int, most: int, share: float) -> timedelta:
+def minutes(least: int, most: int, share: float) -> timedelta:
     return max(GRID, on_grid(timedelta(minutes=least + (most - least) * share)))
 
 

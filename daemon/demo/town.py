@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import ClientSession, ClientTimeout, DummyCookieJar
+from yarl import URL
 
 from daemon.demo.catalogue import WARES
 from daemon.demo.mailbox import Letter, Mailbox
@@ -51,6 +52,8 @@ class Life:
     patron: Patron
     cart: Cart | None = None
     steps: list[str] = field(default_factory=list)
+    texts: int = 0
+    pushes: int = 0
     deeds: list[tuple[int, str]] = field(default_factory=list)
 
     @property
@@ -71,6 +74,8 @@ class Town:
         """Of those who bought: who had followed a link of a mail before."""
         self.lines: deque[Line] = deque(maxlen=LINES)
         self.lives = {who.email: Life(who, self._introduced(who)) for who in people}
+        self.landed: Callable[[Life, URL], None] = lambda *_: None
+        """What the script on the shop's pages does when somebody came by a link of ours."""
         self._plan: list[tuple[datetime, int, int, Life, Do]] = []
         self._order = itertools.count()
         self._read = 0
@@ -121,6 +126,7 @@ class Town:
         ago = self.start - timedelta(days=dice.randrange(20, 300), minutes=dice.randrange(1440))
         purposes = ["email_mkt"] if who.relation == "subscriber" else []
         purposes += ["track_open", "track_click"] if who.followed else []
+        purposes += sorted(who.takes - {"push_mkt"})  # that one is given by a browser
         patron = self.shop.customer(
             Patron(
                 email=who.email,
@@ -130,6 +136,7 @@ class Town:
                 locale=who.locale,
                 zone=who.zone,
                 country=who.country,
+                phone=who.phone,
                 consents=tuple(Consent(purpose, ago) for purpose in purposes),
             )
         )
@@ -160,7 +167,7 @@ class Town:
             await self.shop.buys(life.cart)
             prompted = "clicked" in {word for _, word in life.deeds}
             self.prompted += prompted
-            self.tell(life, "bought", f"{life.name} buys, {'after a mail' if prompted else 'unprompted'}")
+            self.tell(life, "bought", f"{life.name} buys, {'after a message' if prompted else 'unprompted'}")
 
     async def _changes(self, life: Life) -> None:
         if life.cart is not None and not life.cart.ended:
@@ -182,7 +189,7 @@ class Town:
         if life.who.scanned:
             await self._scanned(life, letter)
         if life.who.reader == "apple":
-            self._later(life, timedelta(minutes=3), lambda one: self._prefetched(one, letter))
+            self.later(life, timedelta(minutes=3), lambda one: self._prefetched(one, letter))
         mind = after_mail(life.who, letter.step)
         if mind.opens_after is not None:
             at = self._soon(life, mind.opens_after, letter.step)
@@ -209,21 +216,26 @@ class Town:
                 await self.fetch(url, READERS[life.who.reader])
         self.tell(life, "opened", f"{life.name} reads “{letter.subject}”")
         if mind.clicks_after is not None:
-            self._later(life, mind.clicks_after, lambda one: self._clicks(one, letter))
+            self.later(life, mind.clicks_after, lambda one: self._clicks(one, letter))
         if mind.unsubscribes_after is not None:
-            self._later(life, mind.unsubscribes_after, lambda one: self._unsubscribes(one, letter))
+            self.later(life, mind.unsubscribes_after, lambda one: self._unsubscribes(one, letter))
 
     async def _clicks(self, life: Life, letter: Letter) -> None:
         mind, links = after_mail(life.who, letter.step), letter.found.links
-        await self.fetch(links[mind.link % len(links)], BROWSER)
-        self.tell(life, "clicked", f"{life.name} follows a link of the mail")
+        page = await self.fetch(links[mind.link % len(links)], BROWSER)
+        await self.follows(life, "the mail", page, mind.buys_after)
+        if mind.changes_after is not None and life.cart is not None and not life.cart.ended:
+            self.later(life, mind.changes_after, self._changes)
+
+    async def follows(self, life: Life, what: str, page: URL, buys_after: timedelta | None) -> None:
+        """They came by a link of ours to this page of the shop, and see their cart again."""
+        self.tell(life, "clicked", f"{life.name} follows a link of {what}")
+        self.landed(life, page)
         if life.cart is None or life.cart.ended:
             return
         self.shop.visits(life.cart)
-        if mind.buys_after is not None:
-            self._later(life, mind.buys_after, self._buys)
-        if mind.changes_after is not None:
-            self._later(life, mind.changes_after, self._changes)
+        if buys_after is not None:
+            self.later(life, buys_after, self._buys)
 
     async def _unsubscribes(self, life: Life, letter: Letter) -> None:
         mind, url = after_mail(life.who, letter.step), letter.unsubscribe_url
@@ -234,7 +246,7 @@ class Town:
             await self.fetch(url, BROWSER, "POST", {"do": "unsubscribe"})
         self.tell(life, "unsubscribed", f"{life.name} unsubscribes")
         if mind.thinks_better:
-            self._later(life, GRID, lambda one: self._takes_back(one, url))
+            self.later(life, GRID, lambda one: self._takes_back(one, url))
 
     async def _takes_back(self, life: Life, url: str) -> None:
         await self.fetch(url, BROWSER, "POST", {"do": "undo"})
@@ -242,21 +254,23 @@ class Town:
 
     # How
 
-    async def fetch(self, url: str, agent: str, method: str = "GET", form: dict[str, str] | None = None) -> None:
-        """As a browser does it, redirects included. Raises RuntimeError for an answer that no person should see."""
+    async def fetch(self, url: str, agent: str, method: str = "GET", form: dict[str, str] | None = None) -> URL:
+        """As a browser does it, redirects included; where it ended. Raises RuntimeError for an answer that no person
+        should see."""
         assert self._session is not None
         options: dict[str, Any] = {"data": form} if form else {}
         async with self._session.request(method, url, headers={"User-Agent": agent}, **options) as answer:
             await answer.read()
             if answer.status >= 500:
                 raise RuntimeError(f"{method} {answer.url.path} answered {answer.status}")
+            return answer.url
 
     def tell(self, life: Life, word: str, text: str) -> None:
         self.tally[word] += 1
         life.deeds.append((round((self.now - self.start) / MINUTE), word))
         self.lines.append(Line(self.now, word, text))
 
-    def _later(self, life: Life, after: timedelta, do: Do) -> None:
+    def later(self, life: Life, after: timedelta, do: Do) -> None:
         self.plan(self._rounded(after), life, do)
 
     def _soon(self, life: Life, after: timedelta, occasion: str) -> datetime:

@@ -103,6 +103,11 @@ class Twilio:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    async def settled(self) -> None:
+        """Until all that is to be told has been told."""
+        while self._telling:
+            await asyncio.wait([*self._telling])
+
     def to(self, number: str) -> list[Text]:
         """What was taken for this number, oldest first."""
         return [text for text in self.texts if text.to.removeprefix("whatsapp:") == number]

@@ -22,6 +22,11 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     "left": ("◌", "yellow"),
     "enrolled": ("◆", "cyan"),
     "mailed": ("✉", "blue"),
+    "texted": ("☎", "magenta"),
+    "allowed": ("◇", "magenta"),
+    "pushed": ("◈", "magenta"),
+    "said stop": ("✖", "bold red"),
+    "answered": ("↩", "cyan"),
     "opened": ("◉", "white"),
     "clicked": ("➜", "bright_cyan"),
     "bought": ("✔", "bold green"),
@@ -120,11 +125,12 @@ def funnel(stage: Stage, watch: Watch) -> Table:
         ("at rest: recoveries", watch.counts["recoveries"], "cyan"),
         ("  held out to compare", watch.counts["held out"], "bright_black"),
         ("mails in the mailbox", tally["mailed"], "blue"),
-        ("  read by people", tally["opened"], "white"),
+        ("texts and pushes", tally["texted"] + tally["pushed"], "magenta"),
+        ("  mails read", tally["opened"], "white"),
         ("  links followed", tally["clicked"], "bright_cyan"),
         ("  seen by machines", tally["prefetched"] + tally["scanned"], "bright_black"),
         ("carts bought", tally["bought"], "green"),
-        ("  after a mail", stage.town.prompted, "bold green"),
+        ("  after a message", stage.town.prompted, "bold green"),
     )
     most = max(1, *(number for _, number, _ in rows))
     table = Table.grid(padding=(0, 1))
@@ -186,8 +192,11 @@ def summary(told: Mapping[str, Any]) -> Iterator[RenderableType]:
         ("carts left behind", counts["left"], ""),
         ("recoveries", counts["recoveries"], f"{counts['held_out']} held out, to see what happens without us"),
         ("mails", counts["mails"], "each accepted once, each found in the mailbox once"),
-        ("won back", counts["won_back"], "bought after a mail"),
+        ("texts", counts["texts"], "to who agreed and did not react to the first mail; never at night"),
+        ("web pushes", counts["pushes"], "decrypted in their browsers"),
+        ("won back", counts["won_back"], "bought after a message"),
         ("unsubscribed", counts["unsubscribed"], "by people; filters that follow every link unsubscribed nobody"),
+        ("said STOP", counts["stopped"], "and got nothing more, by no channel"),
     ):
         table.add_row(label, Text(str(value), style="bold"), Text(remark, style="bright_black"))
     yield table

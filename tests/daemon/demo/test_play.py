@@ -63,11 +63,14 @@ def story(folder: Path) -> dict[str, Any]:
 
 @MINUTES
 def test_it_ends_well(story: dict[str, Any]) -> None:
-    """The books are clean, and the mailbox holds each mail that tillbell says was taken, once."""
+    """The books are clean, and mailbox, Twilio and push service took what tillbell says was taken, once."""
     assert story["findings"] == []
     assert story["counts"]["left"] > 30
     assert story["counts"]["mails"] > 20
     assert story["counts"]["held_out"] > 0
+    assert story["counts"]["texts"] > 0
+    assert story["counts"]["pushes"] > 0
+    assert any(word == "clicked human" for word in story["hits"])
     assert story["ends"]["purchase"] > 0
 
 

@@ -11,7 +11,9 @@ from rich.console import Console
 from daemon.demo import view
 from daemon.demo.mailbox import Mailbox
 from daemon.demo.play import Plot, Stage
+from daemon.demo.pockets import Pockets
 from daemon.demo.process import Daemon
+from daemon.demo.receivers import Receivers
 from daemon.demo.shop import PretendShop
 from daemon.demo.shoppers import population
 from daemon.demo.town import Town
@@ -28,9 +30,11 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         town = Town(shop, mailbox, population(1, 40, 72), MONDAY)
         town.now = datetime(2026, 3, 3, 17, tzinfo=UTC)
         await town.act()
-        yield Stage(
-            Plot(shoppers=40), town, shop, mailbox, Daemon({}, "", tmp_path / "log"), "http://here.example", tmp_path
-        )
+        receivers = Receivers()
+        pockets = Pockets(town, receivers.twilio, receivers.pushes, "", "")
+        daemon = Daemon({}, "", "", tmp_path / "log")
+        here = "http://here.example"
+        yield Stage(Plot(shoppers=40), town, shop, mailbox, receivers, pockets, daemon, here, tmp_path)
 
 
 def shown(watch: Watch, width: int, height: int) -> list[str]:
@@ -78,7 +82,8 @@ def test_before_the_story_begins() -> None:
 def test_the_summary_says_how_it_went(findings: list[str], word: str) -> None:
     told = {
         **{"hours": 72, "seconds": 50.0, "seed": 1, "ends": {"purchase": 2}, "hits": {"clicked human": 2}},
-        "counts": {"left": 9, "recoveries": 8, "held_out": 1, "mails": 9, "won_back": 2, "unsubscribed": 1},
+        "counts": {"left": 9, "recoveries": 8, "held_out": 1, "mails": 9, "won_back": 2, "unsubscribed": 1,
+                   "texts": 3, "pushes": 2, "stopped": 1},  # fmt: skip
         "findings": findings,
     }
     console = Console(width=100, file=io.StringIO(), record=True)

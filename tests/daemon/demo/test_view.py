@@ -82,8 +82,17 @@ def test_before_the_story_begins() -> None:
 def test_the_summary_says_how_it_went(findings: list[str], word: str) -> None:
     told = {
         **{"hours": 72, "seconds": 50.0, "seed": 1, "ends": {"purchase": 2}, "hits": {"clicked human": 2}},
-        "counts": {"left": 9, "recoveries": 8, "held_out": 1, "mails": 9, "won_back": 2, "unsubscribed": 1,
-                   "texts": 3, "pushes": 2, "stopped": 1},  # fmt: skip
+        "counts": {
+            "left": 9,
+            "recoveries": 8,
+            "held_out": 1,
+            "mails": 9,
+            "won_back": 2,
+            "unsubscribed": 1,
+            "texts": 3,
+            "pushes": 2,
+            "stopped": 1,
+        },
         "findings": findings,
     }
     console = Console(width=100, file=io.StringIO(), record=True)

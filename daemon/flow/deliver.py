@@ -16,8 +16,8 @@ from channels.base import Channel, Message, Nothing, Outcome
 from daemon import metrics
 from daemon.batcher import Batcher
 from daemon.clock import monotonic
-from daemon.context import Context, address_hmac
-from daemon.flow import allowances, policies, regain, shop_orders
+from daemon.context import Context
+from daemon.flow import allowances, policies, pushes, regain, shop_orders
 from daemon.flow.pace import Pace, pace_of
 from daemon.flow.writers import WRITERS
 from daemon.logs import told
@@ -370,10 +370,7 @@ async def write_outcomes(
     name = context.shop_called(shop_id)  # its shop may have left shops.yaml while they were on the wire
     rows = [(message.id, message.fence, outcome) for message, outcome in group]
     points.reached("recording")
-    gone = {
-        message.id: address_hmac(context.pepper, "push", message.address) for message, outcome in group if outcome.gone
-    }
-    closed = await messages.record(context.pool, shop_id, rows, now, gone)
+    closed = await messages.record(context.pool, shop_id, rows, now, pushes.gone(context, group))
     points.reached("recorded")
     faults = [outcome for _, outcome in group if outcome.rest_channel]
     if faults:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from hashlib import blake2b
 
-from channels.base import Content, Push
-from daemon.context import Context
+from channels.base import Content, Message, Outcome, Push
+from daemon.context import Context, address_hmac
 from daemon.flow import mails
 from daemon.flow.mails import Wares
 from daemon.mail import MailError, NothingToShow
@@ -61,6 +62,11 @@ def topic(context: Context, shop_id: int, message_id: int) -> str:
 def address(context: Context, shop_id: int, case: Case, *, rehearsal: bool) -> str:
     """The endpoint of the browser that was seen last; empty: none, or a rehearsal, which has no browser of its own."""
     return "" if rehearsal or case.browser is None else case.browser.endpoint
+
+
+def gone(context: Context, group: Sequence[tuple[Message, Outcome]]) -> Mapping[int, bytes]:
+    """Hashes of the endpoints that are over, by message."""
+    return {one.id: address_hmac(context.pepper, "push", one.address) for one, outcome in group if outcome.gone}
 
 
 def unable(shop: ShopWords, settings: Settings) -> str:

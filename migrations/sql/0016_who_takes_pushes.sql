@@ -1,7 +1,7 @@
 -- A browser that takes pushes for a person (RFC 8030): where it is reached, and the keys that only it can read with
 -- (RFC 8291). The person is found by it, too: identity has a row of kind push, with the hash.
 CREATE TABLE subscription (
-    shop_id        bigint NOT NULL REFERENCES shop,
+    shop_id        bigint NOT NULL,
     id             bigint GENERATED ALWAYS AS IDENTITY,
     person_id      bigint NOT NULL,
     endpoint       text NOT NULL CHECK (endpoint <> '' AND length(endpoint) <= 2048),

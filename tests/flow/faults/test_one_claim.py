@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from daemon.flow import deliver
+from rules.policy import CapWords
 
 
 @pytest.mark.parametrize(
@@ -75,4 +77,61 @@ async def test_a_thousand_claims_at_once_exceed_no_cap(make_stage):
     assert await stage.states() == {"sending": 100, "planned": 900}
     assert await stage.value("SELECT count(DISTINCT person_id) FROM message WHERE state = 'sending'") == 100
     assert await stage.value("SELECT array_agg(DISTINCT reason) FROM message WHERE state = 'planned'") == ["cap"]
+    await stage.no_deadlocks()
+
+
+REACHABLE = """
+WITH phones AS (
+    UPDATE person SET phone = '+4915112345678', phone_hmac = convert_to('phone ' || id, 'UTF8') RETURNING shop_id, id
+), browsers AS (
+    INSERT INTO subscription (shop_id, person_id, endpoint, endpoint_hmac, p256dh, auth, since, seen_at)
+    SELECT shop_id, id, 'https://push.example/' || id, convert_to('push ' || id, 'UTF8'), 'k', 'a', $1, $1 FROM phones
+)
+INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence)
+SELECT shop_id, id, purpose, 'confirmed', $1, $1, 'shop', 'double opt-in'
+FROM phones, unnest(ARRAY['sms_mkt', 'push_mkt']) AS purpose
+"""
+
+
+async def test_two_in_a_week_are_two_whatever_their_channel(make_stage):
+    """Mails, texts and pushes of the same persons are due at once, and six hands reach for them. One of each is there
+    already of whose fate nothing is known."""
+    stage = await make_stage()
+    await stage.prepared(40)
+    pool, now = stage.context.pool, await stage.now()
+    await pool.execute("DROP INDEX recovery_one_open_per_person")
+    await pool.execute(TEN_EACH)
+    await pool.execute(REACHABLE, now)
+    await pool.execute("UPDATE message SET channel = (ARRAY['email', 'sms', 'webpush'])[id % 3 + 1]")
+    await pool.execute(
+        "UPDATE message SET state = 'unknown', sending_at = $1::timestamptz - interval '1 day', fence = id, "
+        "reconcile_real = now() + interval '1 day' WHERE id IN (SELECT min(id) FROM message GROUP BY person_id)",
+        now,
+    )
+    asked = Counter()
+
+    async def claims(context, channel):
+        context.channels[channel] = context.channels["email"]  # nothing is handed over here
+        book = context.keeper.book
+        caps = CapWords.model_validate({"any": "2 per 7d"})
+        main = tuple(policy.altered(caps=caps) for policy in book.policies_by_shop["main"])
+        context.keeper.book = replace(book, policies_by_shop={"main": main})
+        due = "SELECT count(*) FROM message WHERE state = 'prepared' AND channel = $1"
+        while await stage.value(due, channel):
+            found, _ = await deliver.claim(context, stage.shop_id, channel, now, 20)
+            asked[channel] += found
+
+    async with asyncio.TaskGroup() as at_once:
+        for channel in ("email", "sms", "webpush") * 2:
+            at_once.create_task(claims(await stage.beside(2), channel))
+    sent = await stage.fetch("SELECT person_id, count(*) FROM message WHERE sending_at IS NOT NULL GROUP BY 1")
+    assert {count for _, count in sent} == {2}
+    assert len(sent) == 40
+    assert await stage.value("SELECT count(DISTINCT channel) FROM message WHERE state = 'sending'") == 3
+    assert await stage.states() == {"unknown": 40, "sending": 40, "expired": 320}
+    reasons = await stage.fetch("SELECT DISTINCT reason FROM message WHERE state = 'expired'")
+    assert any(
+        "its time is over before this changes: the cap of 2 in 7 days is reached" in row["reason"] for row in reasons
+    )
+    assert min(asked.values()) > 0
     await stage.no_deadlocks()

@@ -17,7 +17,7 @@ from daemon import metrics
 from daemon.batcher import Batcher
 from daemon.clock import monotonic
 from daemon.context import Context
-from daemon.flow import allowances, policies, pushes, regain, shop_orders
+from daemon.flow import allowances, budgets, policies, pushes, regain, shop_orders
 from daemon.flow.pace import Pace, pace_of
 from daemon.flow.writers import WRITERS
 from daemon.logs import told
@@ -201,6 +201,7 @@ async def claim(
         await decisions.note(db, shop_id, notes, now)
         if plan is not None:
             moves = await _within_allowances(db, sender, plan, moves, waiting, cases, now)
+        moves = await budgets.within(db, context, shop_id, channel, moves, waiting, cases, now)
         claims = await messages.move(db, shop_id, moves, now, lease)
         points.reached("before_claim_commit")
         return len(waiting), [(one, cases[one.recovery_id]) for one in claims]

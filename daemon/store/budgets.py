@@ -1,0 +1,29 @@
+"""What a shop's messages cost, as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from daemon.store.database import Connection
+from daemon.store.sql import load
+
+sql = load("budgets")
+
+
+async def parts(db: Connection, shop_id: int, ids: Sequence[int]) -> dict[int, int]:
+    """By message: how many parts its text takes."""
+    return {row["id"]: row["segments"] for row in await sql.parts(db, shop_id=shop_id, ids=sorted(ids))}
+
+
+async def spent(db: Connection, shop_id: int, channel: str, day: datetime, month: datetime) -> tuple[Decimal, Decimal]:
+    """(since the day began, since the month began). The caller holds the lock of the shop's budget."""
+    row = await sql.spent(db, shop_id=shop_id, channel=channel, day=day, month=month)
+    return row["day"], row["month"]
+
+
+async def reserve(db: Connection, shop_id: int, costs: Mapping[int, Decimal]) -> None:
+    """What each claimed message costs; it counts as long as its state says that it left."""
+    ids = sorted(costs)
+    await sql.reserve(db, shop_id=shop_id, ids=ids, costs=[costs[one] for one in ids])

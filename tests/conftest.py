@@ -18,6 +18,8 @@ import asyncpg
 import pytest
 import redis.asyncio
 import structlog
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 from daemon.embedded import Servers, binaries, start
 from daemon.migrate import migrate
@@ -31,6 +33,9 @@ ON_SERVERS = os.environ.get("TILLBELL_TEST_ON_SERVERS") == "true"
 # When each transaction was committed is for the tests of races.
 FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "track_commit_timestamp": "on"}
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
+# No example is wrong because the machine was busy with something else.
+examples.register_profile("unhurried", examples(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+examples.load_profile("unhurried")
 
 
 def pytest_report_header() -> list[str]:

@@ -186,7 +186,6 @@ async def claim(
     Raises ShopUnavailable where messages have to wait for the shop's word on new orders."""
     looked_for = await shop_orders.look(context, shop_id, channel, now, most)
     known = policies.shop_facts(context, shop_id, now)
-    lease = context.channels[channel].longest() + MARGIN
     plan = allowances.plan_of(context, shop_id, channel)
     sender = delivery(context, shop_id, context.channels[channel])
 
@@ -202,7 +201,7 @@ async def claim(
         if plan is not None:
             moves = await _within_allowances(db, sender, plan, moves, waiting, cases, now)
         moves = await budgets.within(db, context, shop_id, channel, moves, waiting, cases, now)
-        claims = await messages.move(db, shop_id, moves, now, lease)
+        claims = await messages.move(db, shop_id, moves, now, sender.channel.longest() + MARGIN)
         points.reached("before_claim_commit")
         return len(waiting), [(one, cases[one.recovery_id]) for one in claims]
 

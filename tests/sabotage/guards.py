@@ -159,7 +159,7 @@ GUARDS = (
     guard(
         "a rehearsal writes to the test address",
         f"{REHEARSAL}::test_it_writes_only_to_the_test_address",
-        DELIVER,
+        "daemon/flow/mails.py",
         'return (shop.rehearsal_to or "") if rehearsal else',
         'return (shop.rehearsal_to or "") if False else',
     ),

@@ -1,8 +1,7 @@
 """Twilio's REST API, as far as texts need it: one POST that is never repeated, one GET, and who signed a request to us.
 
 Of the library `twilio` only the validator of signatures is used at run time: its client for asyncio waits for ever and
-repeats a POST on errors after which the text may have been taken. Paths, parameters and words are the library's; a test
-holds them against it.
+repeats a POST on errors after which the text may have been taken. Paths, parameters and words are the library's.
 """
 
 from __future__ import annotations

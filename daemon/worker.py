@@ -12,6 +12,7 @@ from asyncpg import InterfaceError, PostgresError
 
 from daemon.context import Context
 from daemon.flow import (
+    asking,
     audiences,
     callbacks,
     decide,
@@ -19,7 +20,6 @@ from daemon.flow import (
     enrol,
     ingest,
     mailbox,
-    optin,
     post,
     prepare,
     reconcile,
@@ -62,7 +62,7 @@ FLOW = {
     "prepare": Work(prepare.planned_messages),  # 5 links, render
     "deliver": Work(deliver.due_messages, shared=True),  # 6 claim  7 send  8 record
     "reconcile": Work(reconcile.look_up),  # 8 what nobody knows is looked up where that can be asked
-    "confirm": Work(optin.due_requests, shared=True),  # a consent is to be confirmed: by a message of its own
+    "confirm": Work(asking.due_requests, shared=True),  # a consent is to be confirmed: by a message of its own
     "react": Work(track.reactions),  # 9 what came back has its effect
     "mailbox": Work(mailbox.look, once=True),  # 9 what lies in the shop's mailbox is fetched
     "callbacks": Work(callbacks.work_off),  # 9 what providers of channels tell has its effect

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from daemon.context import Context
-from daemon.flow import keep, site
+from daemon.flow import keep, optin, site
 from daemon.flow import persons as people
 from daemon.flow.keep import Look
 from daemon.flow.site import Report
@@ -259,5 +259,6 @@ async def _apply(context: Context, db: Connection, shop_id: int, event: ShopEven
         done += await keep.keep_carts(context, db, shop_id, [event.cart], look)
     if event.customer is not None and (event.customer.ref or event.customer.email):
         await people.keep(context, db, shop_id, [event.customer], now, look.version)
+        await optin.ask_as_told(context, db, shop_id, event.customer, now)
         done += 1
     return f"{event.kind}: {'kept' if done else 'nothing new'}"

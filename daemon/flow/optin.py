@@ -7,36 +7,28 @@ fence and a lease, one accepted at most, and what is unknown is never sent again
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 import secrets
 import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b, sha256
 from typing import Literal
 
 import structlog
 
-from channels.base import Channel, Content, Message, Outcome, Text
 from daemon import metrics
-from daemon.batcher import Batcher
-from daemon.clock import monotonic
 from daemon.context import Context, address_hmac
-from daemon.errors import ConfigurationError
-from daemon.flow import consents, mails, persons
+from daemon.flow import consents, persons
 from daemon.flow.consents import CHANNEL_OF, Proof
-from daemon.flow.deliver import MARGIN, MOST, Delivery
-from daemon.flow.pace import pace_of
-from daemon.mail import MailError, Sender
-from daemon.mail.confirmation import confirmation, text_of
-from daemon.shops.base import Customer
-from daemon.store import clock, messages, optins, work
+from daemon.shops.base import ConsentHint, Customer
+from daemon.store import clock, optins, work
 from daemon.store import consents as ledger
 from daemon.store import persons as people
 from daemon.store.database import Connection, again
-from daemon.store.optins import AtGate, Move, OptIn, Request
+from daemon.store.optins import OptIn, Request
 
 log = structlog.get_logger()
 
@@ -47,7 +39,6 @@ BY_CLIENT = 5
 """Requests of one client in a minute."""
 GUESSES = 5
 """Wrong codes after which a text's code is worth nothing."""
-CODE_VALID = timedelta(hours=10)
 CHANNELS = ("email", "sms")
 HEAD = struct.Struct(">I")
 YES = frozenset({"ja", "yes", "y", "oui", "si", "sì", "sí", "ok"})
@@ -131,110 +122,38 @@ async def ask(
     return "asked"
 
 
+async def ask_as_told(context: Context, db: Connection, shop_id: int, customer: Customer, now: datetime) -> None:
+    """What the shop wants confirmed by us: one mail or text for each sentence of each channel. The caller holds the
+    shop's lock and has kept the customer."""
+    wanted: dict[tuple[str, str], list[ConsentHint]] = {}
+    for hint in customer.consents:
+        if hint.ask and hint.state == "requested":
+            wanted.setdefault((CHANNEL_OF.get(hint.purpose, "email"), hint.wording), []).append(hint)
+    for (channel, wording), hints in wanted.items():
+        if channel not in CHANNELS:
+            continue
+        first = hints[0]
+        proof = Proof(
+            first.source or "shop",
+            wording=wording,
+            source_url=first.source_url,
+            ip=first.ip,
+            user_agent=first.user_agent,
+        )
+        purposes = [hint.purpose for hint in hints]
+        told = replace(customer, consents=())
+        answer = await ask(context, db, shop_id, told, channel, purposes, proof, now)
+        log.info("kept", shop=context.shop_called(shop_id), asked=channel, answer=answer)
+    if wanted:
+        context.ring("confirm", shop_id)
+
+
 def _limit(lately: optins.Lately) -> Answer | None:
     if lately.by_client >= BY_CLIENT:
         return "too many"
     if lately.today >= A_DAY:
         return "enough today"
     return "too soon" if lately.just_now else None
-
-
-# Out
-
-
-async def due_requests(context: Context, shop_id: int, now: datetime) -> int:
-    """Claim and hand over what waits; how many were at the gate. Outcomes are recorded as they come."""
-    if not await context.may_claim():
-        return 0
-    resting = await messages.resting(context.pool, shop_id)
-    gated = 0
-    for name in CHANNELS:
-        channel = context.channels.get(name)
-        if channel is None:
-            await optins.wait_for_channel(context.pool, shop_id, name)
-            continue
-        if name in resting:
-            continue
-        sender = delivery(context, shop_id, channel)
-        room = min(MOST, sender.room())
-        if room <= 0:
-            continue
-        found, claimed = await claim(context, shop_id, channel, now, room)
-        gated += found
-        for message in claimed:
-            sender.queued.add(message.fence)
-            if sender.pace is not None:
-                sender.pace.expected.add(message.fence)
-        if claimed:
-            task = asyncio.create_task(channel.hand_over(claimed, sender.may_leave, sender.report))
-            sender.under_way.add(task)
-            task.add_done_callback(sender.under_way.discard)
-    return gated
-
-
-async def claim(
-    context: Context, shop_id: int, channel: Channel, now: datetime, most: int
-) -> tuple[int, list[Message]]:
-    """(how many were at the gate, those that may leave). Tokens are made here: only their hashes are ever kept."""
-    lease = channel.longest() + MARGIN
-
-    async def once(db: Connection) -> tuple[int, list[Message]]:
-        waiting = await optins.at_the_gate(db, shop_id, channel.name, most, now)
-        moves, carried = [], {}
-        for one in waiting:
-            move, content = _passage(context, shop_id, channel.name, one, now)
-            moves.append(move)
-            if content is not None:
-                carried[one.id] = (str(one.address), content)
-        fences = await optins.move(db, shop_id, moves, now, lease)
-        return len(waiting), [Message(shop_id, -number, fence, *carried[number]) for number, fence in fences.items()]
-
-    return await again(context.pool, once)
-
-
-def _passage(context: Context, shop_id: int, channel: str, one: AtGate, now: datetime) -> tuple[Move, Content | None]:
-    if one.paused is not None:
-        return Move(one.id, "hold", f"paused: {one.paused}"), None
-    because = (
-        (not one.address and "no address")
-        or (not one.may_be_written_to and "not allowed")
-        or (not one.same_address and "another address")
-        or (one.suppressed and "suppressed")
-        or (one.withdrawn and "withdrawn")
-        or (one.rehearsal and "rehearsal")
-    )
-    if because:
-        return Move(one.id, "cancelled", because), None
-    if now > one.not_after:
-        return Move(one.id, "expired", "its time was over"), None
-    try:
-        content, hashed = _content(context, shop_id, channel, one)
-    except (MailError, ConfigurationError) as error:
-        return Move(one.id, "cancelled", str(error)[:200]), None
-    return Move(one.id, "go", token=hashed), content
-
-
-def _content(context: Context, shop_id: int, channel: str, one: AtGate) -> tuple[Content, bytes]:
-    """What goes out, with a secret made for this one attempt, and the secret's hash."""
-    shop = context.keeper.book.shops[context.shop_name(shop_id)]
-    if channel == "sms":
-        code = f"{secrets.randbelow(1_000_000):06}"
-        return Text(text_of(shop.shown_as, code, one.locale, shop.locale), CODE_VALID), code_hash(context, one.id, code)
-    if shop.sender is None:
-        raise ConfigurationError("the shop has no sender")
-    token = make_token(shop_id)
-    mail = confirmation(
-        mails.face(shop),
-        shop.sender.imprint or mails.NO_IMPRINT,
-        Sender(shop.sender.address, shop.sender.name, shop.sender.reply_to or "", ""),
-        one.wording,
-        f"{mails.base_url(context)}/y/{token}",
-        (shop_id, one.id),
-        context.pepper,
-        one.locale,
-        shop.locale,
-    )
-    return mail, token_hash(token)
 
 
 def make_token(shop_id: int) -> str:
@@ -257,43 +176,6 @@ def token_hash(token: str) -> bytes:
 def code_hash(context: Context, number: int, code: str) -> bytes:
     """Keyed: six digits could be tried out."""
     return blake2b(f"code:{number}:{code}".encode(), digest_size=32, key=context.pepper[:64]).digest()
-
-
-def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
-    """The one of this process and shop for requests: the same last look, pace and patience as any message's."""
-    key = (shop_id, f"opt-in {channel.name}")
-    known = context.deliveries.get(key)
-    if isinstance(known, Delivery):
-        return known
-
-    async def recheck(asked: Sequence[Message]) -> list[tuple[bool, float]]:
-        asked_at = monotonic()
-        wanted = await optins.still_wanted(context.pool, shop_id, [(-one.id, one.fence) for one in asked])
-        return [(-one.id in wanted, asked_at) for one in asked]
-
-    async def record(group: Sequence[tuple[Message, Outcome]]) -> list[None]:
-        now = await clock.shop_now(context.pool)
-        rows = [(-message.id, message.fence, outcome) for message, outcome in group]
-        closed = await optins.record(context.pool, shop_id, rows, now)
-        if faults := [outcome for _, outcome in group if outcome.rest_channel]:
-            await messages.rest_channel(context.pool, shop_id, channel.name, faults[0].error)
-        log.info("recorded", shop=context.shop_called(shop_id), channel=channel.name, opt_ins=len(closed))
-        return [None] * len(group)
-
-    made = Delivery(context, shop_id, channel, Batcher("opt-in record", record), Batcher("opt-in look", recheck), set())
-    made.pace = pace_of(context, channel.name)
-    context.deliveries[key] = made
-    return made
-
-
-async def tidy(context: Context, shop_id: int, now: datetime) -> int:
-    """Leases that ran out are unknown, and who asked yesterday is forgotten; how many were lost."""
-    lost = await optins.reap(context.pool, shop_id)
-    await optins.forget(context.pool, shop_id, now)
-    return len(lost)
-
-
-# Back
 
 
 async def confirm(context: Context, token: str, proof: Proof) -> tuple[Found, OptIn | None]:

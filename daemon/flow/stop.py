@@ -10,7 +10,7 @@ import structlog
 from channels import points
 from daemon import metrics
 from daemon.context import Context
-from daemon.flow import forget, lateness, optin, track
+from daemon.flow import asking, forget, lateness, track
 from daemon.store import brake, database, messages, statistics, work
 
 log = structlog.get_logger()
@@ -31,7 +31,7 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
     try:
         lost = await messages.reap(context.pool, shop_id, now, MOST)
         points.reached("reaping")
-        await optin.tidy(context, shop_id, now)
+        await asking.tidy(context, shop_id, now)
         late = await messages.expire(context.pool, shop_id, now, MOST)
         settled = await messages.settle_unknown(context.pool, shop_id, now)
         if words := context.keeper.book.shops.get(name):

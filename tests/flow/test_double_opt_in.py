@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 
 from daemon.flow import consents, optin
 from daemon.flow.consents import Proof
-from daemon.shops.base import Customer
+from daemon.shops.base import ConsentHint, Customer
+from daemon.store import work
+from daemon.store.database import again
 
 ADA = Customer(email="ada@example.org", locale="de-DE")
 WORDING = "Ja, schreiben Sie mir über meinen Warenkorb und über ähnliche Waren."
@@ -198,3 +201,29 @@ async def test_a_yes_by_text_confirms_and_any_other_word_does_not(town):
         for text in ("who is this?", "JA", "JA")
     ]
     assert said == ["unknown", "confirmed", "unknown"]
+
+
+async def test_a_shop_asks_by_an_event_and_the_page_confirms(town):
+    """From the shop's form to the button in the browser."""
+    hint = ConsentHint("email_mkt", "requested", None, "footer", wording=WORDING, ip="203.0.113.7", ask=True)
+
+    async def told(db):
+        await work.serialise(db, town.shop_id)
+        await optin.ask_as_told(town.context, db, town.shop_id, replace(ADA, consents=(hint,)), await town.now())
+
+    await again(town.context.pool, told)
+    await town.settles()
+    link = link_in(town.letters.of("ada@example.org")[0])
+    async with town.http.get(link) as answer:
+        page = await answer.text()
+        assert answer.status == 200
+    assert WORDING in page
+    assert await states(town) == [("email_mkt", "requested")]
+    for expected in ("bestätigt", "bestätigt"):
+        async with town.http.post(link, data={"do": "confirm"}) as answer:
+            assert (answer.status, expected in await answer.text()) == (200, True)
+    assert await states(town) == [("email_mkt", "requested"), ("email_mkt", "confirmed")]
+    async with town.http.get(link[:-4] + "AAAA") as answer:
+        assert answer.status == 404
+    async with town.http.post(link, data={"do": "other"}) as answer:
+        assert answer.status == 400

@@ -8,20 +8,28 @@ from datetime import datetime
 from daemon.hits import Hit
 from daemon.store.database import Connection, Pool
 from daemon.store.sql import load
+from rules.law import PURPOSES
 
 sql = load("optouts")
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message as its unsubscribe link sees it. `email_hmac` is None for a person who was erased."""
+    """A message as its unsubscribe link sees it. `address_hmac` is None for a person who was erased, and on a channel
+    that writes to no address of theirs."""
 
     person_id: int
     recovery_id: int
+    channel: str
     locale: str
-    email_hmac: bytes | None
+    address_hmac: bytes | None
     suppressed: bool
-    """Whether this very link has taken the person's address off the list."""
+    """Whether it is this very link by which they get no more on the channel."""
+
+    @property
+    def purpose(self) -> str:
+        """What they consented to, if they did."""
+        return PURPOSES.get(self.channel, "email_mkt")
 
 
 def source(hit: Hit) -> str:
@@ -42,16 +50,22 @@ async def is_known(db: Connection, hit: Hit) -> bool:
 
 async def withdraw(db: Connection, hit: Hit, letter: Letter, at: datetime) -> None:
     """Suppress the address and withdraw the consent. The caller holds the person's lock."""
-    if letter.email_hmac is not None:
-        await sql.suppress(db, shop_id=hit.shop_id, address_hmac=letter.email_hmac, source=source(hit), at=at)
-    await sql.withdraw(db, shop_id=hit.shop_id, person_id=letter.person_id, source=source(hit), at=at)
+    shop_id, channel, hmac = hit.shop_id, letter.channel, letter.address_hmac
+    if hmac is not None:
+        await sql.suppress(db, shop_id=shop_id, channel=channel, address_hmac=hmac, source=source(hit), at=at)
+    await sql.withdraw(
+        db, shop_id=shop_id, person_id=letter.person_id, purpose=letter.purpose, source=source(hit), at=at
+    )
 
 
 async def give_back(db: Connection, hit: Hit, letter: Letter, at: datetime) -> None:
     """Undo what this message's link withdrew, and nothing else. The caller holds the person's lock."""
-    if letter.email_hmac is not None:
-        await sql.lift(db, shop_id=hit.shop_id, address_hmac=letter.email_hmac, source=source(hit))
-    await sql.restore(db, shop_id=hit.shop_id, person_id=letter.person_id, source=source(hit), at=at)
+    shop_id, channel, hmac = hit.shop_id, letter.channel, letter.address_hmac
+    if hmac is not None:
+        await sql.lift(db, shop_id=shop_id, channel=channel, address_hmac=hmac, source=source(hit))
+    await sql.restore(
+        db, shop_id=shop_id, person_id=letter.person_id, purpose=letter.purpose, source=source(hit), at=at
+    )
 
 
 async def keep(db: Connection, hit: Hit, letter: Letter | None, at: datetime) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 from pydantic import SecretStr
 
@@ -229,3 +230,22 @@ async def test_stop_at_the_moment_of_the_claim_keeps_the_text_in_the_house(make_
     await moving
     assert twilio.posts == []
     assert await town.value("SELECT state FROM message WHERE channel = 'sms'") == "cancelled"
+
+
+async def test_the_link_in_a_text_ends_texts_and_leaves_mails_alone(make_texting, twilio, make_buyer):
+    town = await make_texting(twilio_from="Morgenrot")  # a name takes no answers, so the way out is a link
+    await town.leaves_cart("c1", reachable(make_buyer), "stiefel")
+    await town.passes(hours=8)
+    way_out = [word for word in twilio.texts[0].body.split() if "/s/" in word][-1].rstrip(".")
+    async with aiohttp.ClientSession() as phone:
+        async with phone.get(way_out) as page:
+            assert page.status == 200
+            where = page.url
+        assert await town.value("SELECT count(*) FROM suppression") == 0
+        async with phone.post(where, data={"do": "unsubscribe"}) as page:
+            assert page.status == 200
+    await town.settles()
+    assert await town.value("SELECT array_agg(channel) FROM suppression") == ["sms"]
+    newest = "SELECT DISTINCT ON (purpose) purpose || ' ' || state FROM consent ORDER BY purpose, id DESC"
+    said = {row[0] for row in await town.context.pool.fetch(newest)}
+    assert {"sms_mkt withdrawn", "email_mkt confirmed"} <= said

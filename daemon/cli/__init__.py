@@ -44,7 +44,7 @@ COMMANDS = {
     "has the private one can push to your customers.",
     "shop:app": "What a shop left behind that is no longer in shops.yaml.",
     "consent:app": "What people allowed: show it with its proof, record it, take it back.",
-    "person:app": "What is held about somebody: show it, hand it out, erase it.",
+    "person:app": "What is held about somebody: show it, hand it out, erase it; make two one, or part them.",
     "audience:app": "Ad audiences: who is in them, as figures and as files; tell the platforms at once.",
     "rules:app": "Check, show and try the rule files.",
 }

@@ -28,6 +28,7 @@ from rules.ladder import decide
 from rules.policy import Policy
 from rules.reader import shown
 from rules.situation import Situation, instant, read_situation
+from rules.source import Mistake
 
 app = App(name="rules", help="Check, show and try the rule files.")
 Folder = Annotated[
@@ -52,14 +53,25 @@ def check(folder: Path | None = None, /, *, secrets: bool = True) -> int:
         book = load(where, dict(os.environ) if secrets else None, discover())
     except ConfigurationError as error:
         return _refused(error)
-    for mistake in book.mistakes:
+    mistakes = book.mistakes or _too_long(book, where)
+    for mistake in mistakes:
         _out().print(_mistake(str(mistake)))
-    if book.mistakes:
+    if mistakes:
         return FINDINGS
     for name, serving in book.policies_by_shop.items():
         policies = ", ".join(policy.name for policy in serving) or "no policy, so nothing starts here"
         _out().print(f"{name} ({book.shops[name].mode}): {policies}", highlight=False)
     return FINE
+
+
+def _too_long(book: Book, where: Path) -> tuple[Mistake, ...]:
+    """Texts that fit into no number of parts that their policy allows."""
+    if not any(step.send == "sms" for policy in book.policies.values() for step in policy.steps):
+        return ()
+    from daemon.flow import texts  # noqa: PLC0415  slow to import, and most policies send no texts
+    from daemon.mail.texts import load_voices  # noqa: PLC0415  as above
+
+    return tuple(texts.mistakes(book, load_voices(where / "templates"), ""))
 
 
 @app.command

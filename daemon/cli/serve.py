@@ -19,8 +19,9 @@ from daemon.book import load as load_book
 from daemon.cli.desk import UNKNOWN, AsJson, console, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.embedded import dump as dumping
-from daemon.flow import writers
+from daemon.flow import texts, writers
 from daemon.house import data_dir, servers_of, window
+from daemon.mail.texts import load_voices
 from daemon.opening import open_channels
 from daemon.settings import PREFIX, Settings
 from daemon.shops import discover
@@ -95,6 +96,7 @@ def _rules(chosen: Settings, book: Book) -> list[str]:
     own = chosen.rules_dir / "templates"
     try:
         mail.load(own if own.is_dir() else None)
+        findings += [str(one) for one in texts.mistakes(book, load_voices(own), chosen.public_base_url)]
     except mail.TemplateError as error:
         findings.append(str(error))
     return findings + _post(chosen, book.shops)

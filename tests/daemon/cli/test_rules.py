@@ -46,6 +46,17 @@ def test_check_tells_each_mistake_on_a_line_of_its_own(folder, capsys):
     ]
 
 
+def test_a_text_that_takes_too_many_parts_is_refused_before_anybody_pays_for_it(folder, capsys):
+    steps = 'steps: [{name: nudge, send: sms, after: 7h, text: "' + "Still there. " * 12 + '{link} {stop}"}]\n'
+    (folder / "main.yaml").write_text(f"extends: default\nlegal: de\nsegments: 1\n{steps}", "utf-8")
+    code, said = run(capsys, "check", "--no-secrets")
+    assert code == 1
+    assert said.out.startswith("main.yaml:4:51 steps[0].text: ")
+    assert "takes 2 parts (GSM-7), and 1 are allowed" in said.out
+    (folder / "main.yaml").write_text(f"extends: default\nlegal: de\nsegments: 2\n{steps}", "utf-8")
+    assert run(capsys, "check", "--no-secrets")[0] == 0
+
+
 def test_a_folder_that_is_not_there_is_a_matter_of_configuration(folder, capsys):
     code, said = run(capsys, "check", folder / "nowhere")
     assert (code, said.out) == (78, "")

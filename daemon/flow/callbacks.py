@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -13,6 +13,8 @@ import structlog
 from channels.base import Event
 from daemon import tokens
 from daemon.context import Context, address_hmac
+from daemon.flow import optin
+from daemon.flow.consents import Proof
 from daemon.logs import told
 from daemon.store import callbacks, inbox, persons, post, recoveries, suppressions
 from daemon.store.database import Connection, again, is_transient
@@ -38,6 +40,8 @@ class Read:
     event: Event
     message_id: int | None
     """Of the message that it speaks of; None for what a person wrote."""
+    confirms: bool = False
+    """A yes to a request of ours (double opt-in), which had its effect."""
 
 
 def deliveries(context: Context, channel: str, events: Sequence[Event]) -> list[Delivery]:
@@ -56,7 +60,7 @@ def deliveries(context: Context, channel: str, events: Sequence[Event]) -> list[
 async def work_off(context: Context, shop_id: int, now: datetime, limit: int = 200) -> int:
     """How many had their effect. One that is bad is kept with its reason."""
     rows = await inbox.told_waiting(context.pool, shop_id, limit)
-    reads = [_read(context, row) for row in rows]
+    reads = [await _confirmed(context, shop_id, _read(context, row)) for row in rows]
 
     async def once(db: Connection) -> int:
         return await _work_off(context, db, shop_id, reads, now)
@@ -73,6 +77,14 @@ def _read(context: Context, row: inbox.Waiting) -> Read:
     event = Event(**json.loads(row.body))
     token = tokens.read(context.secrets, event.message) if event.message else None
     return Read(row.id, row.source.removeprefix(SOURCE), event, token.message_id if token else None)
+
+
+async def _confirmed(context: Context, shop_id: int, one: Read) -> Read:
+    """A yes by text confirms what was asked for, once; said again, it is a reply like any other."""
+    if one.event.kind != "replied" or one.channel != "sms" or not optin.says_yes(one.event.text):
+        return one
+    found = await optin.answered(context, shop_id, one.event.address, one.event.text, Proof("reply by text"))
+    return replace(one, confirms=found == "confirmed")
 
 
 async def _work_off(context: Context, db: Connection, shop_id: int, reads: Sequence[Read], now: datetime) -> int:
@@ -156,6 +168,8 @@ async def _undelivered(db: Connection, shop_id: int, event: Event, letter: Lette
 
 async def _wrote(db: Connection, shop_id: int, one: Read, hmac: bytes, locked: set[int], now: datetime) -> Effect:
     """A person: a STOP silences all marketing to them by any channel, and a START lifts that and grants nothing."""
+    if one.confirms:
+        return Effect("done", "YES: a consent is confirmed")
     people = [person for person in await suppressions.owners(db, shop_id, [hmac]) if person in locked]
     source = STOPPED.format(channel=one.channel)
     if one.event.kind == "stopped":

@@ -190,8 +190,11 @@ async def by_code(context: Context, shop_id: int, phone: str, code: str, proof: 
 
 async def answered(context: Context, shop_id: int, phone: str, text: str, proof: Proof) -> Found:
     """A text from this number: `confirmed` where it says yes to a request, `unknown` where it is no such answer."""
-    word = text.strip().strip(".!").casefold()
-    return await _by_phone(context, shop_id, phone, None, proof) if word in YES else "unknown"
+    return await _by_phone(context, shop_id, phone, None, proof) if says_yes(text) else "unknown"
+
+
+def says_yes(text: str) -> bool:
+    return text.strip().strip(".!").casefold() in YES
 
 
 async def _by_phone(context: Context, shop_id: int, phone: str, code: str | None, proof: Proof) -> Found:

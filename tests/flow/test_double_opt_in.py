@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from daemon.flow import consents, optin
+from channels.base import Event
+from daemon.flow import callbacks, consents, optin
 from daemon.flow.consents import Proof
 from daemon.shops.base import ConsentHint, Customer
-from daemon.store import work
+from daemon.store import inbox, work
 from daemon.store.database import again
 
 ADA = Customer(email="ada@example.org", locale="de-DE")
@@ -201,6 +202,25 @@ async def test_a_yes_by_text_confirms_and_any_other_word_does_not(town):
         for text in ("who is this?", "JA", "JA")
     ]
     assert said == ["unknown", "confirmed", "unknown"]
+
+
+async def test_a_yes_that_the_provider_brings_confirms_and_is_no_reply_for_a_person(town):
+    phone = Customer(email="ada@example.org", phone="+491701234567", ref="17")
+    await asks(town, phone, purposes=["sms_mkt"])
+    await town.context.pool.execute(
+        "UPDATE person SET phone = '+491701234567', phone_hmac = (SELECT address_hmac FROM opt_in)"
+    )
+    await town.context.pool.execute(
+        "UPDATE opt_in SET state = 'accepted', fence = 1, sending_at = requested_at, token_sha256 = sha256('x')"
+    )
+    for key, text in (("in 1", "Yes."), ("in 2", "yes")):
+        event = Event("replied", key, address="+491701234567", text=text)
+        await inbox.keep(town.context.pool, callbacks.deliveries(town.context, "sms", [event]))
+        town.context.ring("callbacks", town.shop_id)
+        await town.settles()
+    effects = await town.fetch("SELECT effect FROM inbox ORDER BY id")
+    assert [row["effect"] for row in effects] == ["YES: a consent is confirmed", "replied by sms"]
+    assert await states(town) == [("sms_mkt", "requested"), ("sms_mkt", "confirmed")]
 
 
 async def test_a_shop_asks_by_an_event_and_the_page_confirms(town):

@@ -1,0 +1,121 @@
+"""An opt-out, a withdrawn consent or an erasure at the very moment of the claim: whoever was first gets no mail."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from datetime import timedelta
+
+import pytest
+
+from daemon.flow import consents, dossier, optout
+from daemon.hits import Hit
+
+CONNECTIONS = 20
+PROVIDER = 0.3
+"""Seconds that the relay takes for a mail."""
+APART = 0.05
+"""Seconds between one message's time and the next one's."""
+GRACE = 0.05
+"""Seconds after it within which a first byte may still leave."""
+GONE = """
+SELECT person_id, min(extract(epoch FROM pg_xact_commit_timestamp(xid::xid)))::float8 FROM (
+    SELECT person_id, xid FROM consent WHERE state = 'withdrawn'
+    UNION ALL SELECT p.id, s.xid FROM suppression s JOIN person p ON p.email_hmac = s.address_hmac
+    UNION ALL SELECT p.id, i.xid FROM identity i JOIN person p ON p.id = i.person_id AND p.erased_at IS NOT NULL
+) AS gone GROUP BY person_id
+"""
+CLAIMS = """
+SELECT m.person_id, extract(epoch FROM pg_xact_commit_timestamp(a.xid::xid))::float8 AS at
+FROM attempt a JOIN message m ON m.shop_id = a.shop_id AND m.id = a.message_id
+"""
+
+
+async def opts_out(hand, shop_id, person, message, now):
+    await optout.settle(hand.pool, Hit(uuid.uuid4(), "unsubscribed", shop_id, message, method="POST"))
+
+
+async def withdraws(hand, shop_id, person, message, now):
+    await consents.withdraw(hand, shop_id, person, ["email_mkt"], "by hand", now)
+
+
+async def is_erased(hand, shop_id, person, message, now):
+    await dossier.erase(hand.pool, hand.pepper, shop_id, person, now)
+
+
+WAYS = (opts_out, withdraws, is_erased)
+
+
+async def race(stage, count):
+    """Everybody leaves, each in one of three ways, between 50 ms before their message is due and 500 ms after."""
+    pool = stage.context.pool
+    for table in ("attempt", "consent", "suppression", "identity"):
+        await pool.execute(f"ALTER TABLE {table} ADD COLUMN xid xid8 DEFAULT pg_current_xact_id()")
+    await stage.prepared(count)
+    await stage.relay.ask(delay=PROVIDER)
+    await pool.execute("UPDATE message SET not_before = '2100-01-01', not_after = '2101-01-01'")
+    await stage.worker()
+    await stage.until(lambda: stage.value("SELECT count(*) > 0 FROM heartbeat"))
+    rows = await stage.fetch(
+        "SELECT m.id, p.id AS person, p.email FROM message m JOIN person p ON p.id = m.person_id "
+        "ORDER BY md5(m.id::text)"
+    )
+    begin = await stage.now() + timedelta(seconds=1)
+    await pool.execute(
+        "UPDATE message m SET not_before = $1::timestamptz + n.place * $2::interval FROM unnest($3::bigint[]) "
+        "WITH ORDINALITY AS n (id, place) WHERE m.id = n.id",
+        begin,
+        timedelta(seconds=APART),
+        [row["id"] for row in rows],
+    )
+    chance, loop, hand, hands = (
+        random.Random(5),
+        asyncio.get_running_loop(),
+        await stage.beside(4),
+        asyncio.Semaphore(3),
+    )
+    start = loop.time() + (begin - await stage.now()).total_seconds()
+
+    async def leaves(place, row):
+        await asyncio.sleep(max(0, start + place * APART + chance.uniform(-0.05, 0.5) - loop.time()))
+        async with hands:
+            await WAYS[place % 3](hand, stage.shop_id, row["person"], row["id"], begin)
+
+    async with asyncio.TaskGroup() as everybody:
+        for place, row in enumerate(rows, start=1):
+            everybody.create_task(leaves(place, row))
+
+    async def over():
+        return not await stage.value(
+            "SELECT count(*) FROM message WHERE state IN ('prepared', 'sending', 'retry_wait')"
+        )
+
+    await stage.until(over)
+    gone = dict(await stage.fetch(GONE))
+    person_of = {row["email"]: row["person"] for row in rows}
+    assert set(gone) == set(person_of.values()), "somebody did not leave"
+    claims = [row["at"] - gone[row["person_id"]] for row in await stage.fetch(CLAIMS)]
+    begun = [at - gone[person_of[address]] for address, at in (await stage.relay.ask("begun"))["begun"]]
+    return claims, begun
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(90, id="ninety people"),
+        pytest.param(500, id="five hundred people", marks=pytest.mark.long),
+    ],
+)
+async def test_who_leaves_first_gets_no_mail(make_stage, count):
+    stage = await make_stage(smtp_connections=str(CONNECTIONS), smtp_to_dot="5s")
+    if await stage.value("SHOW track_commit_timestamp") != "on":
+        pytest.skip("this server does not keep the time of commits")
+    claims, begun = await race(stage, count)
+    print(len(claims), "claims;", "latest", max(claims, default=0), "; first bytes, latest", max(begun, default=0))
+    assert [at for at in claims if at > 0] == []
+    assert [at for at in begun if at > GRACE] == []
+    assert len(claims) > count / 10, "too few were claimed before: nothing was raced"
+    await stage.no_deadlocks()
+    await stage.books_are_clean()

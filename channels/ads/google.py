@@ -160,7 +160,9 @@ def email(text: str) -> str:
     local, at, domain = low.rpartition("@")
     if not at or not local or not domain or re.search(r"\s", low):
         return ""
-    return f"{local.replace('.', '') if domain in GMAIL else local}@{domain}"
+    if domain in GMAIL:
+        local = local.replace(".", "")
+    return f"{local}@{domain}" if local else ""
 
 
 def phone(text: str) -> str:

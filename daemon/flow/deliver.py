@@ -209,8 +209,8 @@ async def claim(
         found, claims = await again(context.pool, body)
     except Unanswered as lost:
         found, claims = await _regained(sender, lost)
-    points.reached("after_claim_commit")
     if found:
+        points.reached("after_claim_commit")
         log.info("claimed", shop=context.shop_called(shop_id), channel=channel, at_the_gate=found, messages=len(claims))
     return found, claims
 

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 WORKS = (
     *("poll", "sweep", "inbox", "enrol", "react", "mailbox", "callbacks", "post"),
-    *("decide", "prepare", "deliver", "reconcile", "audiences"),
+    *("decide", "prepare", "deliver", "reconcile", "audiences", "confirm"),
 )
 ENDINGS = frozenset({"sweep", "react", "callbacks", "post"})
 """Works that go on for a shop that was taken out of shops.yaml: what was claimed there gets its end."""

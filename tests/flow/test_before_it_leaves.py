@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 
 from daemon.flow import deliver
@@ -212,9 +213,10 @@ async def test_only_whom_the_shop_was_asked_about_may_pass(town, make_basket, ma
     await brake.pause(town.context.pool, [town.shop_id], Scope(), "wait", await town.now(), None)
     await town.passes(minutes=80)
     town.context.stopping.set()  # from here on nobody but the test claims
-    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
     now = await town.now()
-    assert await town.value("SELECT count(*) FROM message WHERE state = 'prepared'") == 2
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), now)
+    assert await brake.free(town.context.pool, town.shop_id, now) == 2
+    await town.context.pool.execute("UPDATE message SET not_before = $1", now + timedelta(minutes=5))
     await town.context.pool.execute("UPDATE message SET not_before = $1 WHERE id = 1", now)
     asked = shop.find_orders
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.flow import persons as people
+from daemon.flow import merging
 from daemon.shops.base import Customer
 from daemon.store import persons
 from daemon.store.database import again
+from daemon.store.merging import HAND
 
 STARTS = """
 extends: default
@@ -116,8 +117,8 @@ async def test_who_was_merged_follows_when_that_person_is_merged_too(town):
 
     async def body(db):
         await persons.lock(db, town.shop_id, [first, second, third])
-        await people.merge(town.context, db, town.shop_id, second, third, await town.now())
-        await people.merge(town.context, db, town.shop_id, first, second, await town.now())
+        await merging.merge(town.context, db, town.shop_id, second, third, HAND, await town.now())
+        await merging.merge(town.context, db, town.shop_id, first, second, HAND, await town.now())
 
     await again(town.context.pool, body)
     assert {row["merged_into"] for row in await town.fetch("SELECT merged_into FROM person WHERE id > 1")} == {first}

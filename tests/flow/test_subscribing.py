@@ -8,10 +8,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from channels.webpush_bytes import CURVE, made, signer, text64, written
 from daemon.context import address_hmac
-from daemon.flow import dossier, forget
+from daemon.flow import dossier, forget, merging
 from daemon.flow.subscriptions import MOST, BadSubscription, Wish, subscribe, unsubscribe
-from daemon.store import persons, subscriptions
-from daemon.store.database import again
+from daemon.store import subscriptions
 
 AUTH = text64(bytes(range(16)))
 KEY = text64(written(ec.derive_private_key(7, CURVE).public_key()))
@@ -47,7 +46,10 @@ async def test_consent_is_what_was_said_yes_to_and_a_renewal_is_none(town, ada):
     await subscribe(town.context, town.shop_id, ada, wish(), await town.now())
     assert await town.fetch("SELECT FROM consent WHERE purpose = 'push_mkt'") == []
     await subscribe(town.context, town.shop_id, ada, wish(wording="May we tell you?"), await town.now())
-    [row] = await town.fetch("SELECT state, source, evidence, wording FROM consent WHERE purpose = 'push_mkt'")
+    [row] = await town.fetch(
+        "SELECT state, source, evidence, text FROM consent k JOIN wording w ON w.sha256 = k.wording_sha256"
+        " WHERE purpose = 'push_mkt'"
+    )
     assert tuple(row) == ("confirmed", "onsite", "subscription 1", "May we tell you?")
 
 
@@ -101,7 +103,7 @@ async def test_browsers_are_shown_merged_and_erased_with_their_person(town, ada,
     await subscribe(town.context, town.shop_id, ada, wish("a"), await town.now())
     await subscribe(town.context, town.shop_id, bob, wish("b"), await town.now())
     now = await town.now()
-    await again(town.context.pool, lambda db: persons.merge(db, town.shop_id, ada, bob, now))
+    await merging.by_hand(town.context.pool, town.shop_id, ada, bob, 0.1, now)
     told = await dossier.held(town.context.pool, town.shop_id, ada)
     assert {one["endpoint"] for one in told["subscription"]} == {HOST + "a", HOST + "b"}
     assert {one["value"] for one in told["identity"] if one["kind"] == "push"} == {

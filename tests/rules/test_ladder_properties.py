@@ -132,11 +132,13 @@ def lives(draw) -> tuple[Facts, list[tuple[timedelta, str]], list[str]]:
     """Facts at the start, what happens when, and what becomes of each message."""
     left = draw(st.sampled_from(CLOCK_CHANGES)) + timedelta(minutes=draw(st.integers(-6000, 600)))
     ago = timedelta(days=40)
+    followed = Consent("confirmed", 2, left - ago)
     consent = draw(st.sampled_from(["confirmed", "confirmed", "confirmed", "withdrawn", "hint", ""]))
     person = Person(
         addresses=draw(rarely({}, {"email": draw(rarely("a@market.example", "ada@example.org"))})),
         suppressed=draw(rarely(frozenset({"email"}), frozenset())),
-        consents={"email_mkt": Consent(consent, 1, left - ago)} if consent else {},
+        consents=({"email_mkt": Consent(consent, 1, left - ago)} if consent else {})
+        | draw(st.sampled_from([{}, dict.fromkeys(("track_open", "track_click"), followed)])),
         last_bought=draw(st.sampled_from([None, Bought("4711", left - ago)])),
         zone=draw(st.sampled_from(ZONES)),
         group=draw(rarely("staff", "")),

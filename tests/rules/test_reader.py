@@ -72,11 +72,6 @@ STEPS = "steps:\n  - {name: remind, send: email, after: 1h}\n"
             id="money without its currency",
         ),
         pytest.param(
-            "steps:\n  - {name: nudge, send: onsite, after: 7h}\n",
-            "rules/main.yaml:2:25 steps[0].send: this version of tillbell cannot show notices on the site yet",
-            id="notices on the site are for later",
-        ),
-        pytest.param(
             "steps:\n  - {name: nudge, send: fax, after: 7h}\n",
             f'rules/main.yaml:2:25 steps[0].send: "fax" is not a channel; channels are {", ".join(CHANNELS)}',
             id="no such channel",
@@ -97,12 +92,6 @@ STEPS = "steps:\n  - {name: remind, send: email, after: 1h}\n"
             'rules/main.yaml:2:39 steps[0].incentive: "incentive" is for later: this version of tillbell cannot give '
             "incentives yet",
             id="incentives are for later",
-        ),
-        pytest.param(
-            STEPS + "caps: {onsite: 1 per 7d}\n",
-            'rules/main.yaml:3:8 caps.onsite: "onsite" is for later: this version of tillbell cannot show notices on the '
-            "site yet",
-            id="caps on notices are for later",
         ),
         pytest.param(
             STEPS + "  - {name: b, send: email, after: 2h, unless: {remnd: [opened]}}\n",

@@ -17,7 +17,7 @@ from daemon.demo.google import PretendGoogle
 from daemon.demo.meta import PretendMeta
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-PATIENCE = 0.5
+PATIENCE = 60.0
 
 
 @asynccontextmanager

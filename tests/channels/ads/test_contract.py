@@ -78,6 +78,8 @@ async def test_whole_part_fits_into_one_call(stage, part, name):
 async def test_accident_is_told_for_what_it_is(stage, part, name, fault):
     scene = await stage(name)
     scene.platform.faults.append(fault)
+    if fault == "hang":
+        scene.client.wire.patience = 0.5
     error = await first_error(scene.client.add(people(scene.client, 100), part(100)))
     assert isinstance(error, FATES[name][fault])
     taken = {"half": 50, "lost": 100, "bare": 100}.get(fault, 0)

@@ -54,7 +54,7 @@ async def test_it_reads_like_a_story(busy_town, beside):
     assert (await why("why", "--as", "message", "2")).out == ADAS
 
     bob = (await why("why", "c2")).out
-    assert "not written to by e-mail any more: refused by the mail" in bob
+    assert "not written to by e-mail any more: refused by the provider" in bob
     assert "message 3 (remind by e-mail): refused by the provider: RCPT" in bob
     assert "no confirmed" in (await why("why", "c3")).out
     assert re.search("not followed up: .*total", (await why("why", "c4")).out)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import pytest
 
-import channels
 from daemon.faults import POINTS
 from daemon.flow import stop
+from tests.flow.faults.conftest import PROVIDERS
 
 CONNECTIONS = 3
 NEVER = (
@@ -131,7 +131,7 @@ async def killed_at_every_point(stage, rounds):
 
 
 @pytest.mark.parametrize(("mode", "relay"), [LIVE])
-@pytest.mark.parametrize("channel", channels.discover())
+@pytest.mark.parametrize("channel", PROVIDERS)
 async def test_a_kill_at_any_point_sends_nothing_twice_and_loses_nothing(make_stage, channel, mode, relay):
     stage = await make_stage(mode, channel, smtp_connections=str(CONNECTIONS))
     await stage.relay.ask(delay=0.02, **relay)
@@ -141,7 +141,7 @@ async def test_a_kill_at_any_point_sends_nothing_twice_and_loses_nothing(make_st
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("mode", "relay"), [LIVE, REHEARSAL])
-@pytest.mark.parametrize("channel", channels.discover())
+@pytest.mark.parametrize("channel", PROVIDERS)
 async def test_twenty_five_kills_at_each_point(make_stage, channel, mode, relay):
     chance = random.Random(5)
     stage = await make_stage(mode, channel, smtp_connections=str(CONNECTIONS))

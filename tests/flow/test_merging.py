@@ -129,7 +129,8 @@ async def test_who_objected_as_either_is_written_to_as_neither(town, make_buyer)
     assert await town.value(newest, older) == "confirmed"
 
     number = await by_hand(town, older, younger)
-    await optouts.sql.suppress(pool, shop_id=town.shop_id, address_hmac=kept, source="message 1", at=await town.now())
+    link = {"channel": "email", "address_hmac": kept, "source": "message 1"}
+    await optouts.sql.suppress(pool, shop_id=town.shop_id, at=await town.now(), **link)
     await undo(town, number)
     source = await town.value("SELECT source FROM suppression WHERE address_hmac = $1", kept)
     assert source == "message 1", "who objects while they are one has objected for good"

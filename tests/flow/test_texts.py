@@ -96,6 +96,23 @@ async def test_opened_mail_is_followed_by_no_text(make_texting, twilio, make_buy
     assert twilio.texts == []
 
 
+async def test_mail_that_only_apple_has_opened_waits_for_a_click_and_then_the_text_goes(
+    make_texting, twilio, make_buyer, links_of
+):
+    town = await make_texting(POLICY.replace("on_unknown_open: treat_unopened", "on_unknown_open: wait_click"))
+    await town.leaves_cart("c1", reachable(make_buyer), "stiefel")
+    await town.passes(hours=1, minutes=10)
+    [letter] = town.letters.of("ada@example.org")
+    [opened] = links_of(letter)["o"]
+    async with town.http.get(f"{town.public}/o/{opened}.gif", headers={"User-Agent": "Mozilla/5.0"}):
+        pass
+    await town.passes(hours=8)
+    assert twilio.texts == [], "seven hours are over, and twelve more are waited for a click"
+    await town.passes(hours=18)
+    assert len(twilio.to(PHONE)) == 1
+    await town.books_are_clean()
+
+
 async def test_stop_is_silence_everywhere_and_start_lifts_it(make_texting, twilio, make_buyer):
     town = await make_texting()
     ada = reachable(make_buyer)

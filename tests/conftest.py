@@ -22,6 +22,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
 from daemon.embedded import Servers, binaries, start
+from daemon.embedded.process import free_port
 from daemon.migrate import migrate
 from tests.databases import Databases, named
 from tests.proxy import Proxy
@@ -218,3 +219,22 @@ async def make_proxy() -> AsyncIterator[Callable[..., Awaitable[Proxy]]]:
     yield make
     for proxy in made:
         await proxy.close()
+
+
+@pytest.fixture(scope="session")
+def unused_tcp_port_factory() -> Callable[[], int]:
+    """Ports that no outgoing connection can take before they are listened on, each given once."""
+    given: set[int] = set()
+
+    def make() -> int:
+        while (port := free_port()) in given:
+            pass
+        given.add(port)
+        return port
+
+    return make
+
+
+@pytest.fixture
+def unused_tcp_port(unused_tcp_port_factory: Callable[[], int]) -> int:
+    return unused_tcp_port_factory()

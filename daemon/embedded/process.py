@@ -1,8 +1,10 @@
 """Child processes that end with us and are known again after a crash."""
 
 import asyncio
+import contextlib
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -17,11 +19,17 @@ LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 LOG_LIMIT = 10 * 1024 * 1024
 
 
+PORTS = range(20_000, 32_768)
+"""Below those that systems give to outgoing connections: one of these is still free a moment later."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Nobody listens on it now, on this machine."""
+    while True:
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def end_with_parent(parent: int, stop: signal.Signals) -> Callable[[], None]:

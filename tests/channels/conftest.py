@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ import pytest
 
 from channels.base import Mail, Message
 from channels.email import Config, Email
+from daemon.embedded.process import free_port
 
 DROP, RESET, HANG = "drop", "reset", "hang"
 """Instead of an answer: close the connection, reset it, or say nothing until the test ends."""
@@ -176,12 +176,6 @@ def make_message() -> Callable[..., Message]:
         return Message(7, id, id, address, replace(MAIL, **mail))
 
     return make
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ class Pockets:
     async def _texted(self, life: Life, text: Text) -> None:
         town, mind = self.town, after_text(life.who, "text")
         life.texts += 1
-        town.tell(life, "texted", f"{life.name}'s phone: “{text.body[:60]}…”")
+        town.tell(life, "texted", f"{life.name}'s phone: “{text.body[:40]}…”")
         if mind.answer:
             town.later(life, GRID, lambda one: self._answers(one, mind.answer))
         elif mind.follows_after is not None and (link := LINK.search(text.body)):

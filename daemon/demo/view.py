@@ -157,10 +157,10 @@ def ends(watch: Watch) -> RenderableType:
 
 def happenings(lines: Sequence[Line], most: int) -> Table:
     """The newest at the bottom."""
-    table = Table.grid(padding=(0, 1))
-    table.add_column(style="bright_black", no_wrap=True, min_width=9)
-    table.add_column(no_wrap=True, min_width=1)
-    table.add_column(no_wrap=True, overflow="ellipsis")
+    table = Table.grid(padding=(0, 1), expand=True)
+    table.add_column(style="bright_black", no_wrap=True, width=9)
+    table.add_column(no_wrap=True, width=1)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     for line in list(lines)[-most:]:
         sign, style = SIGNS.get(line.word, ("·", "white"))
         quiet = "bright_black" if style == "bright_black" else ""

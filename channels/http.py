@@ -14,6 +14,8 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload
 
+from channels import points
+
 LARGEST = 64 * 1024
 """Bytes of an answer that are read."""
 IDLE = 15.0
@@ -65,6 +67,7 @@ class Asking(BytesPayload):
             raise NotLeft
         self.written = True
         await super().write_with_length(writer, content_length)
+        points.reached("dot_written")
 
 
 class Client:
@@ -86,6 +89,7 @@ class Client:
     ) -> Answer:
         """Once. `gate` is asked with a connection in hand. Raises `Unanswered` or `NotLeft`."""
         asking = Asking(body, content_type, gate)
+        points.reached("before_connect")
         try:
             async with asyncio.timeout(self.connect_within + self.answer_within):
                 return await self._asked("POST", url, asking, headers)

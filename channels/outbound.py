@@ -18,6 +18,8 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from channels import points
+
 LONGEST_URL = 2048
 MOST_READ = 64 * 1024
 HOST = re.compile(r"(?=.{4,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
@@ -212,6 +214,7 @@ class Outbound:
         self, to: Target, headers: Mapping[str, str], body: aiohttp.Payload
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """POST, once."""
+        points.reached("before_connect")
         async with self.opened().post(
             to.url, data=body, headers=headers, allow_redirects=False, skip_auto_headers=("User-Agent", "Accept")
         ) as response:

@@ -87,7 +87,8 @@ async def ask(
     now: datetime,
 ) -> Answer:
     """The same inside a transaction that holds the shop's lock."""
-    address = customer.email.strip() if channel == "email" else persons.e164(customer.phone, customer.country) or ""
+    phone = persons.e164(customer.phone, customer.country, persons.home(context, shop_id)) or ""
+    address = customer.email.strip() if channel == "email" else phone
     if not address:
         return "nobody"
     hashed = address_hmac(context.pepper, "email" if channel == "email" else "phone", address)

@@ -181,12 +181,12 @@ async def _describe(
 ) -> None:
     """An account's own record describes a person; a guest's only where there is no account. `before` are those of
     them that were known: nobody else describes persons of a shop meanwhile."""
-    rows = []
+    rows, at_home = [], home(context, shop_id)
     for person, customer in by_person.items():
         known = before.get(person)
         if known and known.customer_ref and customer.ref != known.customer_ref and customer.is_guest:
             continue
-        rows.append(description(context.pepper, person, customer, known))
+        rows.append(description(context.pepper, person, customer, known, at_home))
     changed = await persons.describe(db, shop_id, rows, version)
     moved = {
         row.person_id for row in rows if row.email != (known.email if (known := before.get(row.person_id)) else None)
@@ -196,10 +196,17 @@ async def _describe(
         await persons.forget_addresses(db, shop_id, {person: normal(email) for person, email in now_at.items()})
 
 
-def description(pepper: bytes, person: int, customer: Customer, known: Known | None) -> Description:
+def home(context: Context, shop_id: int) -> str:
+    """The country (ISO 3166-1) whose numbers are meant where a customer's own is not known; empty: nobody says."""
+    name = next((name for name, number in context.shop_ids.items() if number == shop_id), "")
+    shop = context.keeper.book.shops.get(name)
+    return shop.country if shop else ""
+
+
+def description(pepper: bytes, person: int, customer: Customer, known: Known | None, at_home: str = "") -> Description:
     """What to write of a person; what the shop does not say keeps what we knew of reference and address."""
     email = customer.email.strip() or (known.email if known else None) or None
-    phone = e164(customer.phone, customer.country)
+    phone = e164(customer.phone, customer.country, at_home)
     return Description(
         person_id=person,
         customer_ref=customer.ref or (known.customer_ref if known else None),
@@ -219,12 +226,14 @@ def description(pepper: bytes, person: int, customer: Customer, known: Known | N
     )
 
 
-def e164(phone: str, country: str) -> str | None:
-    """The number in E.164 form, or None where it cannot be one."""
+def e164(phone: str, country: str, at_home: str = "") -> str | None:
+    """The number in E.164 form, or None where it cannot be one. Without its country's code it is one of `country`, or
+    `at_home` where that is none that has numbers."""
     if not phone.strip():
         return None
+    known = next((one for one in (country.upper(), at_home) if one in phonenumbers.SUPPORTED_REGIONS), None)
     try:
-        number = phonenumbers.parse(phone, country or None)
+        number = phonenumbers.parse(phone, known)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_valid_number(number):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -82,6 +83,14 @@ async def test_unopened_mail_is_followed_by_a_text_in_lawful_hours(make_texting,
     assert 8 <= row["sending_at"].hour < 19, "9 to 20 o'clock in Berlin"
     assert text.form["ValidityPeriod"] == "600"
     await town.books_are_clean()
+
+
+async def test_number_without_its_country_is_one_of_the_shops(make_texting, twilio, make_buyer):
+    town = await make_texting()
+    ada = replace(reachable(make_buyer), phone="0151 123 456 78", country="")
+    await town.leaves_cart("c1", ada, "stiefel")
+    await town.passes(hours=8)
+    assert len(twilio.to(PHONE)) == 1
 
 
 async def test_opened_mail_is_followed_by_no_text(make_texting, twilio, make_buyer, links_of):

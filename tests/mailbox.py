@@ -18,7 +18,8 @@ class Mail:
 
 
 class MailServer:
-    """`validity` by folder. `drops_at`: the command at which it hangs up, once. `can`: further capabilities."""
+    """`validity` by folder. `drops_at`: the command at which it hangs up, once. `can`: further capabilities.
+    `spoilt`: mails, by number, that it refuses to give out ("no") or hangs up at each time ("drops")."""
 
     def __init__(self) -> None:
         self.folders: dict[str, dict[int, Mail]] = {"INBOX": {}}
@@ -26,6 +27,7 @@ class MailServer:
         self.can = "MOVE UIDPLUS"
         self.password = "geheim"
         self.drops_at = ""
+        self.spoilt: dict[int, str] = {}
         self.heard: list[str] = []
         self.port = 0
         self.next = 1
@@ -53,6 +55,13 @@ class MailServer:
             if self.drops_at and self.drops_at in words:
                 self.drops_at = ""
                 break
+            fetched = re.match(r"UID FETCH (\d+)", words)
+            fault = self.spoilt.get(int(fetched[1])) if fetched else None
+            if fault == "drops":
+                break
+            if fault == "no":
+                writer.write(f"{tag} NO [SERVERBUG] this mail is broken\r\n".encode())
+                continue
             chosen = self.obey(writer, tag, words, chosen)
             await writer.drain()
         writer.close()

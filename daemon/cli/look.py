@@ -13,6 +13,7 @@ from rich.console import Console
 from daemon.cli.desk import AsJson, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.cli.tale import tell
+from daemon.flow.mailbox import stepped_over
 from daemon.flow.reputation import CHANNEL, warning
 from daemon.store import allowances, brake, inbox, instance, members, messages, reputation, shops, story, survey, work
 from daemon.store.story import Story
@@ -79,6 +80,10 @@ def _each(sizes: Mapping[str, Sequence[members.Size]]) -> Iterator[tuple[str, me
     return ((name, row) for name, rows in sizes.items() for row in rows)
 
 
+def _stepped_over(rows: Sequence[work.Status]) -> list[str]:
+    return [text for row in rows if row.name == "mailbox" for text in stepped_over(row.state)]
+
+
 def _at(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
 
@@ -101,6 +106,7 @@ async def status(*, as_json: AsJson = False) -> int:
     problems = [
         f"shop {name}: {row.name}: {row.problem}" for name, rows in works.items() for row in rows if row.problem
     ]
+    problems += [f"shop {name}: mailbox: {text}" for name, rows in works.items() for text in _stepped_over(rows)]
     problems += [
         f"shop {name}: {channel} rests: {reason}" for name, row in rests.items() for channel, reason in row.items()
     ]

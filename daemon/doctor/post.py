@@ -6,12 +6,16 @@ from datetime import datetime
 
 from daemon.context import Context
 from daemon.doctor.reason import Reason
+from daemon.flow.mailbox import stepped_over
 from daemon.flow.reputation import CHANNEL, warning
-from daemon.store import inbox, reputation
+from daemon.store import inbox, reputation, work
+
+BY_HAND = "read it there and move it out of the folder; until then it is tried again once an hour"
 
 
 async def post(context: Context, now: datetime) -> list[Reason]:
-    """Complaints and dead addresses before the brake goes on, replies that wait, shops whose reports nobody reads."""
+    """Complaints and dead addresses before the brake goes on, replies that wait, shops whose reports nobody reads,
+    mails that cannot be read."""
     reasons = []
     for name, shop_id in sorted(context.shop_ids.items()):
         if text := warning(await reputation.lately(context.pool, shop_id, CHANNEL, now)):
@@ -21,6 +25,9 @@ async def post(context: Context, now: datetime) -> list[Reason]:
             reasons.append(
                 Reason("replies", f"shop {name}: {number} replies wait", "`tillbell replies list`", amiss=False)
             )
+        for row in await work.status(context.pool, shop_id):
+            found = stepped_over(row.state) if row.name == "mailbox" and context.keeper.book.shops[name].mailbox else []
+            reasons += [Reason("mailbox", f"shop {name}: mailbox: {text}", BY_HAND) for text in found]
     return reasons + unread(context)
 
 

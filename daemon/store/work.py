@@ -23,6 +23,8 @@ class Taken:
     due_at: datetime
     failures: int
     last_good_at: datetime | None
+    resting: bool
+    """It failed, and is to be left alone for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ async def bring_forward(db: Connection | Pool, shop_id: int, name: str, now: dat
 async def take(db: Connection | Pool, shop_id: int, name: str, holder: str, lease: timedelta) -> Taken | None:
     """None: somebody else is at it."""
     row = await sql.take(db, shop_id=shop_id, name=name, holder=holder, lease=lease)
-    return row and Taken(row["state"], row["due_at"], row["failures"], row["last_good_at"])
+    return row and Taken(**row)
 
 
 async def give_back(db: Connection | Pool, shop_id: int, name: str, holder: str) -> None:

@@ -10,7 +10,7 @@ UPDATE work SET due_at = :now WHERE shop_id = :shop_id AND name = :name AND due_
 -- Single-flight: the row is ours until the lease is over, unless somebody else has it. Who has it may renew it.
 UPDATE work SET holder = :holder, lease_until_real = clock_timestamp() + :lease
 WHERE shop_id = :shop_id AND name = :name AND (holder IS NULL OR holder = :holder OR lease_until_real < clock_timestamp())
-RETURNING state, due_at, failures, last_good_at;
+RETURNING state, due_at, failures, last_good_at, coalesce(rest_until_real > clock_timestamp(), false) AS resting;
 
 -- name: give_back!
 UPDATE work SET holder = NULL, lease_until_real = NULL

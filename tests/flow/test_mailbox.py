@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 
+from daemon.doctor.post import post as post_is_read
 from daemon.post.imap import Mailbox, MailboxError, Place
 from daemon.store import inbox
+from tests.daemon.conftest import beside, own_logging
 from tests.flow.test_post import WITH_BOUNCES, Post
 from tests.mailbox import MailServer
 from tests.reports import report_on
+
+__all__ = ["beside", "own_logging"]
 
 MAILBOX = """
     mailbox: {{host: 127.0.0.1, port: %d, tls: none, user: laden, password: geheim%s}}
@@ -86,6 +90,99 @@ async def test_a_mailbox_that_hangs_up_loses_nothing_and_tells_nothing_twice(fet
     assert await post.states() == ["bounced"]
     assert await post.events() == ["bounced"]
     assert server.drops_at == ""
+
+
+async def looks(post: Post, times: int = 1) -> None:
+    """The mailbox is looked into so often, whatever rest it was given."""
+    for _ in range(times):
+        await post.town.context.pool.execute("UPDATE work SET rest_until_real = NULL, due_at = '2020-01-01' "
+                                             "WHERE name = 'mailbox'")  # fmt: skip
+        post.town.context.bell.set()
+        await post.town.settles()
+
+
+async def mailbox_of(post: Post) -> Any:
+    return (await post.town.fetch("SELECT state, problem FROM work WHERE name = 'mailbox'"))[0]
+
+
+@pytest.mark.parametrize("fault", ["no", "drops"])
+async def test_a_mail_that_cannot_be_fetched_holds_up_the_others_five_times_and_no_longer(fetched, server, fault):
+    post = await fetched()
+    ada, bob = await post.mail_to("ada"), await post.mail_to("bob")
+    context, shop_id = post.town.context, post.town.shop_id
+    server.arrives(report_on(context, "postfix-unknown-user", shop_id, ada))
+    broken = server.arrives(STRANGER)
+    server.spoilt[broken] = fault
+    server.arrives(report_on(context, "postfix-unknown-user", shop_id, bob))
+    await looks(post)
+    assert await post.states() == ["bounced", "accepted"]
+    row = await mailbox_of(post)
+    assert row["problem"].startswith(f"mail {broken} of INBOX: could not fetch: ")
+    assert row["state"] == {"INBOX": [7, broken - 1, {str(broken): 1}, {}]}
+    await looks(post, 4)
+    assert await post.states() == ["bounced", "accepted"]
+    await looks(post)
+    assert await post.states() == ["bounced", "bounced"]
+    row = await mailbox_of(post)
+    assert (row["problem"], row["state"]["INBOX"][:3]) == (None, [7, broken + 1, {}])
+    assert list(row["state"]["INBOX"][3]) == [str(broken)]
+
+
+async def test_what_was_stepped_over_is_named_and_read_as_soon_as_it_can_be(fetched, server, beside):
+    post = await fetched()
+    message = await post.mail_to("ada")
+    number = server.arrives(report_on(post.town.context, "postfix-unknown-user", post.town.shop_id, message))
+    server.spoilt[number] = "no"
+    await looks(post, 6)
+    said = f"shop main: mailbox: INBOX: the mail with the UID {number} could not be fetched or read"
+    status = await beside(post.town)("status")
+    assert (status.code, said in status.out) == (1, True)
+    assert said in [one.text for one in await post_is_read(post.town.context, await post.town.now())]
+    server.spoilt.clear()
+    await looks(post)
+    assert await post.states() == ["accepted"], "it is not asked for again within the hour"
+    await post.town.context.pool.execute(
+        "UPDATE work SET state = jsonb_set(state, $1, to_jsonb((now() - interval '1 second')::text)) "
+        "WHERE name = 'mailbox'", ["INBOX", "3", str(number)],
+    )  # fmt: skip
+    await looks(post)
+    assert await post.states() == ["bounced"]
+    assert (await mailbox_of(post))["state"] == {"INBOX": [7, number]}
+    assert said not in [one.text for one in await post_is_read(post.town.context, await post.town.now())]
+
+
+async def test_one_that_stays_broken_holds_up_nobody_when_its_hour_has_come(fetched, server):
+    post = await fetched()
+    number = server.arrives(STRANGER)
+    server.spoilt[number] = "drops"
+    message = await post.mail_to("ada")
+    await looks(post, 6)
+    server.arrives(report_on(post.town.context, "postfix-unknown-user", post.town.shop_id, message))
+    await post.town.context.pool.execute(
+        "UPDATE work SET state = jsonb_set(state, $1, to_jsonb((now() - interval '1 second')::text)) "
+        "WHERE name = 'mailbox'", ["INBOX", "3", str(number)],
+    )  # fmt: skip
+    await looks(post)
+    assert await post.states() == ["bounced"]
+    row = await mailbox_of(post)
+    assert row["problem"] is None
+    assert list(row["state"]["INBOX"][3]) == [str(number)]
+
+
+async def test_a_mail_that_we_cannot_read_counts_as_broken_too(fetched, server, monkeypatch):
+    post = await fetched()
+    message = await post.mail_to("ada")
+    number = server.arrives(report_on(post.town.context, "postfix-unknown-user", post.town.shop_id, message))
+
+    def breaks(octets: bytes) -> None:
+        raise RecursionError
+
+    with monkeypatch.context() as fault:
+        fault.setattr("daemon.post.finding.read", breaks)
+        await looks(post, 2)
+    row = await mailbox_of(post)
+    assert row["problem"] == f"mail {number} of INBOX: a fault of ours: RecursionError"
+    assert row["state"]["INBOX"][2] == {str(number): 2}
 
 
 async def test_mails_are_numbered_anew_and_none_counts_twice(fetched, server):

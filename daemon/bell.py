@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from arq.typing import WorkerCoroutine
 
 QUEUE = "tillbell"
+RUNG = "tillbell:rung"
+"""A list: one entry wakes one worker that listens, which then looks into the queue."""
+MOST_RUNG = 100
+"""Entries kept while nobody listens."""
+LOOK_EVERY = 1
+"""Whole seconds after which a worker that nothing woke looks all the same: an entry may have been taken and lost."""
 NEW_ID_EVERY = 5.0
 """Seconds. A job of the same id is not queued twice; one that was lost with its worker is rung anew after this."""
 UNHEARD = 2.0
@@ -136,7 +143,8 @@ class Bell:
                 if self.redis is None:
                     self.redis = await create_pool(redis_settings(self.redis_url), default_queue_name=QUEUE)
                 number = int(monotonic() // NEW_ID_EVERY)
-                await self.redis.enqueue_job("do", name, shop_id, _job_id=f"{name}:{shop_id}:{number}")
+                if await self.redis.enqueue_job("do", name, shop_id, _job_id=f"{name}:{shop_id}:{number}"):
+                    await wake(self.redis)
         except (RedisError, OSError, TimeoutError) as error:
             self.retry_at = monotonic() + 5
             log.warning("bell", redis="away", problem=type(error).__name__)
@@ -146,6 +154,23 @@ class Bell:
     async def close(self) -> None:
         if self.redis is not None:
             await self.redis.aclose(close_connection_pool=True)
+
+
+async def wake(redis: ArqRedis) -> None:
+    """One of those who listen."""
+    async with redis.pipeline(transaction=False) as both:
+        both.lpush(RUNG, b"")
+        both.ltrim(RUNG, 0, MOST_RUNG - 1)
+        await both.execute()
+
+
+class Listener(Worker):
+    """arq's worker, which waits for the next ring after each look instead of looking twenty times a second."""
+
+    async def heart_beat(self) -> None:
+        """The end of each look."""
+        await super().heart_beat()
+        await cast("Awaitable[object]", self.pool.blpop([RUNG], timeout=LOOK_EVERY))
 
 
 async def do(box: dict[str, Any], name: str, shop_id: int) -> None:
@@ -173,8 +198,8 @@ async def answer_rings(context: Context, runner: Runner, redis_url: str) -> None
             await asyncio.sleep(1)
 
 
-def _worker(runner: Runner, redis_url: str) -> Worker:
-    return Worker(
+def _worker(runner: Runner, redis_url: str) -> Listener:
+    return Listener(
         functions=[func(cast("WorkerCoroutine", do), name="do", timeout=LONGEST_JOB, keep_result=0, max_tries=1)],
         queue_name=QUEUE,
         redis_settings=redis_settings(redis_url),

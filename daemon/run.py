@@ -34,6 +34,8 @@ log = structlog.get_logger()
 Part = Literal["all", "web", "worker"]
 BEAT = 10.0
 SOON = 1.0
+STEP = 250
+"""Milliseconds between two looks for changed files."""
 LOOK = 0.1
 """Seconds between two looks at the event loop's lag."""
 
@@ -133,7 +135,7 @@ async def keep_rules(context: Context) -> None:
     """Follow changes of the files, a swapped ConfigMap included. A folder that cannot be watched is tried again."""
     while not context.stopping.is_set():
         try:
-            async for _ in awatch(context.settings.rules_dir, stop_event=context.stopping):
+            async for _ in awatch(context.settings.rules_dir, step=STEP, stop_event=context.stopping):
                 await reload(context)
         except Exception as error:
             log.warning("rules", problem=told(error), note="changes of the files are not followed for now")

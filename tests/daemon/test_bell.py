@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
-from daemon.bell import QUEUE, UNHEARD, Bell, answer_rings
+from daemon.bell import MOST_RUNG, QUEUE, RUNG, UNHEARD, Bell, answer_rings
 from daemon.clock import monotonic
 from daemon.embedded import Servers, start
 from daemon.worker import FLOW, Runner
@@ -47,6 +48,32 @@ async def test_a_ring_reaches_a_worker_through_redis(town, valkey):
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)
     await there.rest()
+    await bell.close()
+
+
+async def test_who_listens_waits_for_a_ring_instead_of_looking_again_and_again(town, valkey):
+    there = Counting(town.context)
+    bell = Bell(town.context, None, valkey.redis_url)
+    answering = asyncio.create_task(answer_rings(town.context, there, valkey.redis_url))
+    async with Redis.from_url(valkey.redis_url) as client, asyncio.timeout(60):
+        while not (await client.info("clients"))["blocked_clients"]:
+            await asyncio.sleep(0.01)
+        await bell.ring("sweep", town.shop_id)
+        assert await there.asked.get() == ("sweep", town.shop_id)
+        assert not await client.llen(RUNG)
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    await there.rest()
+    await bell.close()
+
+
+async def test_rings_that_nobody_hears_do_not_pile_up(town, valkey):
+    bell = Bell(town.context, None, valkey.redis_url)
+    async with Redis.from_url(valkey.redis_url) as client:
+        for shop_id in range(MOST_RUNG + 20):
+            await bell.ring("sweep", shop_id)
+        assert await client.zcard(QUEUE) == MOST_RUNG + 20
+        assert await client.llen(RUNG) == MOST_RUNG
     await bell.close()
 
 

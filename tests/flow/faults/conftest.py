@@ -24,9 +24,10 @@ from daemon.flow import decide, enrol, ingest, keep, prepare
 from daemon.flow.keep import Look
 from daemon.house import house
 from daemon.settings import Settings
-from daemon.shops.base import CartSnapshot, ConsentHint, Customer, Line, OrderSnapshot
+from daemon.shops.base import CartSnapshot, Line, OrderSnapshot
 from daemon.store import books, clock, work
 from daemon.store.database import again, connect_pool
+from tests.flow.faults.reach import REACH, at_their_browsers, customer, policy
 
 HERE = Path(__file__).parent
 START = datetime(2026, 3, 2, 11, 0, tzinfo=UTC)
@@ -50,21 +51,12 @@ shops:
       secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]
 """
 MODES = {"live": "mode: live", "rehearsal": "mode: rehearsal\n    rehearsal_to: me@shop.example"}
-PROVIDERS = {"email": "relay.py"}
-POLICY = "extends: default\nsteps:\n  - {name: remind, after: 1h}\n"
-
-
-def customer(number: int) -> Customer:
-    consent = ConsentHint("email_mkt", "confirmed", None, "newsletter", "double opt-in 2025-01-01")
-    return Customer(ref=f"k{number}", email=f"p{number}@example.org", locale="de-DE", consents=(consent,))
 
 
 @dataclass
 class Relay:
-    """The relay's process, asked over its control port."""
+    """The relay's or another provider's process, asked over its control port."""
 
-    process: asyncio.subprocess.Process
-    port: int
     control: int
 
     async def ask(self, *tell: str, **words: Any) -> dict[str, Any]:
@@ -75,6 +67,13 @@ class Relay:
         writer.close()
         await writer.wait_closed()
         return dict(answer)
+
+
+class Nobody(Relay):
+    """Where nothing leaves the house."""
+
+    async def ask(self, *tell: str, **words: Any) -> dict[str, Any]:
+        return {"taken": [], "under_way": {}}
 
 
 @dataclass
@@ -109,6 +108,7 @@ class Stage:
     env: dict[str, str]
     folder: Path
     stack: AsyncExitStack
+    channel: str = "email"
     nursery: asyncio.subprocess.Process | None = None
     born: list[Worker] = field(default_factory=list)
 
@@ -140,6 +140,7 @@ class Stage:
                 return await keep.keep_carts(self.context, db, self.shop_id, carts, look)
 
             await again(self.context.pool, body)
+        await at_their_browsers(self, self.channel, count)
         now = await self.now()
         for step in (enrol.resting_carts, decide.due_recoveries, prepare.planned_messages):
             while await step(self.context, self.shop_id, now):
@@ -153,7 +154,13 @@ class Stage:
         line = Line("red", "red", "Schuh", Decimal(pieces), Decimal("49.90"), product_url=address)
         total = Decimal("49.90") * pieces
         return CartSnapshot(
-            f"c{number}", customer(number), (line,), "EUR", total, source_updated_at=left_at, time_precision="second"
+            f"c{number}",
+            customer(number, self.channel),
+            (line,),
+            "EUR",
+            total,
+            source_updated_at=left_at,
+            time_precision="second",
         )
 
     def order(self, number: int, at: datetime) -> OrderSnapshot:
@@ -260,12 +267,16 @@ async def make_stage(
 
         async def make(mode: str = "live", channel: str = "email", **settings: str) -> Stage:
             """`channel` has its provider here, in a process of its own, that counts what it took."""
+            reach, ports = REACH[channel], (unused_tcp_port_factory(), unused_tcp_port_factory())
             rules = open_folder / "rules"
             rules.mkdir()
-            (rules / "shops.yaml").write_text(SHOPS.replace("mode: live", MODES[mode]))
-            (rules / "main.yaml").write_text(POLICY)
-            mail, control = unused_tcp_port_factory(), unused_tcp_port_factory()
-            process = await stack.enter_async_context(program(PROVIDERS[channel], str(mail), str(control)))
+            more = reach.shop.replace("FOLDER", str(open_folder / "lists"))
+            shops = SHOPS.replace("mode: live", MODES[mode]).replace("    sender:\n", f"{more}    sender:\n")
+            (rules / "shops.yaml").write_text(shops)
+            (rules / "main.yaml").write_text(policy(channel))
+            relay = Relay(ports[1]) if reach.program else Nobody(0)
+            if reach.program:
+                await stack.enter_async_context(program(*reach.program, *map(str, ports)))
             words = {
                 "database_url": database,
                 "redis_url": redis_url,
@@ -274,12 +285,10 @@ async def make_stage(
                 "public_base_url": "https://t.shop.example",
                 "listen": "127.0.0.1:0",
                 "private_listen": "127.0.0.1:0",
-                "smtp_host": "127.0.0.1",
-                "smtp_port": str(mail),
-                "smtp_tls": "none",
                 "secret": "s" * 40,
                 "pepper": "p" * 40,
                 "log_format": "json",
+                **{name: word.replace("PORT", str(ports[0])) for name, word in reach.settings.items()},
                 **settings,
             }
             chosen = Settings(**words)  # type: ignore[arg-type]
@@ -287,6 +296,6 @@ async def make_stage(
             await clock.set_clock(context.pool, START, Decimal(1))
             await context.pool.execute("UPDATE work SET due_at = $1", START)
             env = {f"TILLBELL_{key.upper()}": value for key, value in words.items()}
-            return Stage(context, Relay(process, mail, control), env, open_folder, stack)
+            return Stage(context, relay, env, open_folder, stack, channel)
 
         yield make

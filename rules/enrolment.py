@@ -35,6 +35,8 @@ class EnrolmentTerms:
     never_like: tuple[str, ...]
     """Patterns for LIKE with a backslash as escape, against the address in small letters."""
     never_groups: tuple[str, ...]
+    ways: tuple[str, ...] = ()
+    """Kinds of address, other than e-mail, that a step can reach: one of them is enough to start."""
 
 
 def terms(policy: Policy) -> EnrolmentTerms:
@@ -52,6 +54,7 @@ def terms(policy: Policy) -> EnrolmentTerms:
         has_condition=starts.only_if is not None,
         never_like=tuple(like(pattern) for pattern in starts.never.addresses),
         never_groups=starts.never.groups,
+        ways=tuple(sorted({kind for step in policy.steps for kind in questions.ADDRESSES_OF[step.send]} - {"email"})),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from daemon.context import Context
+from daemon.flow import site as visits
 from daemon.store import clock, inbox, retention, site, subscriptions
 
 log = structlog.get_logger()
@@ -30,7 +31,7 @@ async def what_is_old(context: Context, shop_id: int, state: dict[str, Any], now
     )
     browsers = await subscriptions.forget_unseen(context.pool, shop_id, now - context.settings.keep_browsers, MOST)
     visitors = await site.unseen(context.pool, shop_id, now - context.settings.keep_browsers, MOST)
-    await site.withdraw(context.pool, shop_id, visitors)
+    await visits.forget(context, shop_id, visitors)
     if hits.forgotten or letters.forgotten or mails or pushed.forgotten or browsers or visitors:
         texts = letters.forgotten + mails + pushed.forgotten
         log.info(

@@ -17,6 +17,7 @@ from daemon.flow.site import Report
 from daemon.logs import told
 from daemon.shops.base import CartBatch, Customer, Shop, ShopEvent, ShopUnavailable
 from daemon.store import carts, dossier, inbox, work
+from daemon.store import site as visits
 from daemon.store.database import Connection, again, is_transient
 
 log = structlog.get_logger()
@@ -188,7 +189,9 @@ async def work_off_inbox(context: Context, shop_id: int, now: datetime, limit: i
         rows = await inbox.waiting(db, shop_id, limit)
         told = {row.id: _event(shop, row) for row in rows}
         customers = {number: _customers(event) for number, event in told.items() if not isinstance(event, str)}
-        buried = await people.hold(context, db, shop_id, [one for each in customers.values() for one in each])
+        visitors = [event.visitor for event in told.values() if isinstance(event, Report)]
+        owners = await visits.owners(db, shop_id, visitors) if visitors else []
+        buried = await people.hold(context, db, shop_id, [one for each in customers.values() for one in each], owners)
         effects = {row.id: await _effect(context, db, shop_id, row, told[row.id], now) for row in rows}
         await inbox.done(db, shop_id, effects, now)
         erased = [number for number, each in customers.items() if any(set(people.names(one)) & buried for one in each)]

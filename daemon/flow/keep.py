@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,9 @@ from daemon.store.carts import Before, CartRow, Gone
 from daemon.store.database import Connection
 
 log = structlog.get_logger()
+
+
+NOBODY: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,15 @@ class Look:
 
 
 async def keep_carts(
-    context: Context, db: Connection, shop_id: int, snapshots: Sequence[CartSnapshot], look: Look
+    context: Context,
+    db: Connection,
+    shop_id: int,
+    snapshots: Sequence[CartSnapshot],
+    look: Look,
+    owners: Mapping[str, int] = NOBODY,
 ) -> int:
-    """How many were news. Call inside a transaction that has been serialised for the shop."""
+    """How many were news. Call inside a transaction that has been serialised for the shop. `owners`: by
+    reference, whose carts they are that come without a customer; the caller holds their locks."""
     latest = {cart.ref: cart for cart in snapshots}
     before = await carts.before(db, shop_id, sorted(latest))
     hashes = {ref: carts.read_hash(cart) for ref, cart in latest.items()}
@@ -50,6 +59,7 @@ async def keep_carts(
     customers = [cart.customer for cart in reachable]
     found = await people.keep(context, db, shop_id, customers, look.now, look.version, whole=look.whole)
     person_of = {cart.ref: person for cart, person in zip(reachable, found, strict=True) if person is not None}
+    person_of |= {ref: person for ref, person in owners.items() if ref in latest}
     erased = {cart.ref for cart, person in zip(reachable, found, strict=True) if person is None}
     news = [cart for cart in news if cart.ref not in erased]
     rows = [_row(cart, hashes[cart.ref], person_of.get(cart.ref), before.get(cart.ref), look) for cart in news]
@@ -115,14 +125,20 @@ async def _online(
 
 
 async def keep_orders(
-    context: Context, db: Connection, shop_id: int, snapshots: Sequence[OrderSnapshot], look: Look
+    context: Context,
+    db: Connection,
+    shop_id: int,
+    snapshots: Sequence[OrderSnapshot],
+    look: Look,
+    owners: Mapping[str, int] = NOBODY,
 ) -> int:
-    """How many were news. A purchase ends the person's recoveries in the same transaction."""
+    """How many were news. A purchase ends the person's recoveries in the same transaction. `owners`: as of carts."""
     latest = {order.ref: order for order in snapshots}
     named = [order for order in latest.values() if order.customer_ref or order.email]
     buyers = [Customer(ref=order.customer_ref, email=order.email, phone=order.phone) for order in named]
     found = await people.keep(context, db, shop_id, buyers, look.now, look.version, whole=False)
     person_of = {order.ref: person for order, person in zip(named, found, strict=True)}
+    person_of |= {ref: person for ref, person in owners.items() if ref in latest}
     rows = [
         (order, person_of.get(ref), look.version)
         for ref, order in latest.items()

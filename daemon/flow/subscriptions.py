@@ -11,7 +11,7 @@ from channels.outbound import Forbidden, target
 from channels.webpush import hosts_of
 from channels.webpush_bytes import BadKey, point, secret
 from daemon.context import Context, address_hmac
-from daemon.store import consents, persons, subscriptions
+from daemon.store import carts, consents, persons, subscriptions
 from daemon.store.consents import ConsentRow
 from daemon.store.database import Connection, again
 
@@ -71,6 +71,7 @@ async def subscribe(context: Context, shop_id: int, person_id: int, wish: Wish, 
             row = ConsentRow(person_id, PURPOSE, "confirmed", now, SOURCE, proof, wording, confirmed_at=now)
             await consents.add(db, shop_id, [row], now)
         await persons.raise_facts(db, shop_id, sorted(people))
+        await carts.look_again(db, shop_id, [person_id], now)
         return number
 
     for _ in range(MOVES):

@@ -54,6 +54,7 @@ async def enrol(
         asks=[one.has_condition for one in terms],
         never=["\n".join(one.never_like) for one in terms],
         groups=["\n".join(one.never_groups) for one in terms],
+        ways=["\n".join(one.ways) for one in terms],
         answers={f"{cart} {policy}": holds for (cart, policy), holds in answers.items()},
         holdout=holdout,
         rehearsal=rehearsal,

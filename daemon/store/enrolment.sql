@@ -12,19 +12,26 @@ WITH due AS MATERIALIZED (
     FOR NO KEY UPDATE SKIP LOCKED
 ), terms AS MATERIALIZED (
     SELECT * FROM unnest(:hashes::text[], :names::text[], :rests::interval[], :least::numeric[], :currencies::text[],
-        :oldest::interval[], :existing::boolean[], :again::interval[], :asks::boolean[], :never::text[], :groups::text[])
+        :oldest::interval[], :existing::boolean[], :again::interval[], :asks::boolean[], :never::text[], :groups::text[], :ways::text[])
         WITH ORDINALITY AS t (hash, name, rests_for, total_at_least, currency, not_older_than, existing_only, again_after,
-            asks, never, groups, place)
+            asks, never, groups, ways, place)
 ), known AS (
     SELECT due.*, p.id IS NULL AS nobody, p.email, p.customer_group, p.zone, p.may_be_written_to, p.active_at, p.split_key, p.crossed_at IS NOT NULL AS crossed,
         greatest(last.started_at, p.written_to_elsewhere_at) AS last_started_at, last.ended_at AS last_ended_at, last.state AS last_state, last.cart_id AS last_cart,
         coalesce(own.episode, 0) AS episode, own.started_at AS own_started_at,
-        bought.newest AS bought_at, linked.ref IS NOT NULL AS became_order
+        bought.newest AS bought_at, linked.ref IS NOT NULL AS became_order,
+        CASE WHEN p.email IS NULL THEN array_remove(ARRAY[  -- by what else they can be reached
+            CASE WHEN p.phone IS NOT NULL THEN 'phone' END,
+            CASE WHEN EXISTS (SELECT FROM subscription b WHERE b.shop_id = p.shop_id AND b.person_id = p.id) THEN 'push' END,
+            CASE WHEN EXISTS (SELECT FROM identity i JOIN visitor v ON v.shop_id = i.shop_id AND v.name = i.value
+                WHERE i.shop_id = p.shop_id AND i.person_id = p.id AND i.kind = 'onsite' AND 'notices' = ANY(v.allowed))
+                THEN 'onsite' END], NULL) END AS ways
     FROM due
     LEFT JOIN person p ON p.shop_id = :shop_id AND p.id = due.person_id
     LEFT JOIN LATERAL (
         SELECT r.started_at, r.ended_at, r.state, r.cart_id FROM recovery r
         WHERE r.shop_id = :shop_id AND r.person_id = due.person_id AND (r.rehearsal = :rehearsal OR r.state = 'open')
+            AND r.end_reason IS DISTINCT FROM 'named'  -- until then their browser alone was known
         ORDER BY r.ended_at DESC LIMIT 1) AS last ON true
     LEFT JOIN LATERAL (
         SELECT r.episode, CASE WHEN r.rehearsal = :rehearsal THEN r.started_at END AS started_at FROM recovery r
@@ -39,7 +46,8 @@ WITH due AS MATERIALIZED (
 ), judged AS (
     SELECT k.*, t.hash, t.name, t.place,
         CASE
-            WHEN k.nobody OR k.email IS NULL THEN 'no: there is nobody to write to'
+            WHEN k.nobody OR k.email IS NULL AND NOT coalesce(k.ways && string_to_array(t.ways, chr(10)), false)
+                THEN 'no: there is nobody to write to'
             WHEN NOT k.may_be_written_to THEN 'no: this customer is not written to'
             WHEN k.became_order OR k.bought_at >= k.changed_at THEN 'no: bought'
             WHEN k.last_state = 'open' AND k.last_cart = k.id THEN 'enrolled'

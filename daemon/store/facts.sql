@@ -40,7 +40,8 @@ SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.p
         WHERE b.shop_id = r.shop_id AND b.person_id = r.person_id AND NOT EXISTS (SELECT FROM suppression s
             WHERE s.shop_id = b.shop_id AND s.channel IN ('any', 'webpush') AND s.address_hmac = b.endpoint_hmac)
         ORDER BY b.seen_at DESC, b.id DESC LIMIT 1) AS browser,
-    (SELECT i.value FROM identity i WHERE i.shop_id = r.shop_id AND i.person_id = r.person_id AND i.kind = 'onsite'
+    (SELECT i.value FROM identity i JOIN visitor v ON v.shop_id = i.shop_id AND v.name = i.value AND 'notices' = ANY(v.allowed)
+        WHERE i.shop_id = r.shop_id AND i.person_id = r.person_id AND i.kind = 'onsite'
         ORDER BY i.since DESC, i.value LIMIT 1) AS visitor,
     (SELECT ROW(o.ref, o.placed_at) FROM shop_order o
         WHERE o.shop_id = r.shop_id AND o.person_id = r.person_id AND o.standing = 'purchase' AND o.placed_at < c.first_seen_at

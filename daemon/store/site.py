@@ -29,6 +29,15 @@ class Notice:
     content: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose a visitor is."""
+
+    person_id: int | None
+    nameless: bool
+    """The shop has not said who they are: nothing but browsers leads to them."""
+
+
 async def add(
     db: Connection | Pool, shop_id: int, name: str, allowed: Sequence[str], origin: str, wording: str, device: str
 ) -> None:
@@ -74,8 +83,25 @@ async def cart_of(db: Connection, shop_id: int, name: str) -> Mapping[str, Any] 
 
 
 async def attach(db: Connection, shop_id: int, name: str, person: int, now: datetime) -> bool:
-    """Whether that was news. Nothing for a visitor who does not want notices. The caller holds the person's lock."""
+    """Whether that was news. Nothing for a visitor who wants neither notices nor pushes. The caller holds the person's
+    lock."""
     return await sql.attach(db, shop_id=shop_id, name=name, person=person, now=now) is not None
+
+
+async def owners(db: Connection, shop_id: int, names: Sequence[str]) -> list[int]:
+    """The persons whom these visitors are."""
+    return [row["person_id"] for row in await sql.owners(db, shop_id=shop_id, names=sorted(set(names)))]
+
+
+async def owner(db: Connection, shop_id: int, name: str) -> Owner | None:
+    """None for who is no visitor, or allowed neither notices nor pushes."""
+    row = await sql.owner(db, shop_id=shop_id, name=name)
+    return Owner(row["person_id"], row["nameless"]) if row else None
+
+
+async def nameless(db: Connection | Pool, shop_id: int, names: Sequence[str]) -> list[int]:
+    """The persons to whom nothing but these visitors leads."""
+    return [row["person_id"] for row in await sql.nameless(db, shop_id=shop_id, names=sorted(set(names)))]
 
 
 async def stage(db: Connection, shop_id: int, ref: str, person: int) -> bool:

@@ -52,10 +52,31 @@ SELECT cart FROM visitor WHERE shop_id = :shop_id AND name = :name;
 -- The shop says who this visitor is: the name goes to that person, and nobody is merged by it. The caller holds the lock.
 INSERT INTO identity AS i (shop_id, kind, value, person_id, since)
 SELECT :shop_id, 'onsite', v.name, :person, :now FROM visitor v
-WHERE v.shop_id = :shop_id AND v.name = :name AND 'notices' = ANY(v.allowed)
+WHERE v.shop_id = :shop_id AND v.name = :name AND v.allowed && ARRAY['notices', 'push']
 ON CONFLICT (shop_id, kind, value) DO UPDATE SET person_id = excluded.person_id, since = excluded.since
 WHERE i.person_id <> excluded.person_id
 RETURNING i.value;
+
+-- name: owners
+-- Whose these visitors are.
+SELECT DISTINCT person_id FROM identity
+WHERE shop_id = :shop_id AND kind = 'onsite' AND value = ANY(:names::text[]) ORDER BY person_id;
+
+-- name: owner^
+-- Whose this visitor is, and whether nothing but browsers leads to them. No row: they allowed nothing by which anybody
+-- could reach them.
+SELECT i.person_id, NOT EXISTS (SELECT FROM identity o WHERE o.shop_id = i.shop_id AND o.person_id = i.person_id
+    AND o.kind IN ('customer', 'email')) AS nameless
+FROM visitor v LEFT JOIN identity i ON i.shop_id = v.shop_id AND i.kind = 'onsite' AND i.value = v.name
+WHERE v.shop_id = :shop_id AND v.name = :name AND v.allowed && ARRAY['notices', 'push'];
+
+-- name: nameless
+-- Those to whom nothing but these visitors leads: without them nobody finds these persons any more.
+SELECT DISTINCT i.person_id FROM identity i
+WHERE i.shop_id = :shop_id AND i.kind = 'onsite' AND i.value = ANY(:names::text[])
+    AND NOT EXISTS (SELECT FROM identity o WHERE o.shop_id = i.shop_id AND o.person_id = i.person_id AND o.kind <> 'push'
+        AND NOT (o.kind = 'onsite' AND o.value = ANY(:names::text[])))
+ORDER BY i.person_id;
 
 -- name: stage
 -- How far they came in the checkout, of a cart of theirs.

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from channels.outbound import LONGEST_URL
 from daemon import metrics
 from daemon.batcher import Batcher
 from daemon.clock import machine_now
@@ -65,6 +66,7 @@ def asks(context: Context, desk: Desk, keeper: Batcher[inbox.Delivery, None]) ->
         "reactions": reactions,
         "landings": landings,
         "subscriptions": subscribed,
+        "unsubscriptions": unsubscribed,
     }
 
 
@@ -76,7 +78,7 @@ async def allowed(caller: Caller) -> Mapping[str, Any]:
     pool, shop_id, name = caller.context.pool, caller.shop_id, caller.visitor
     if not wish:
         if name:
-            await store.withdraw(pool, shop_id, [name])
+            await site.forget(caller.context, shop_id, [name])
         return {"visitor": ""}
     words = sorted(set(map(str, wish)))
     wording = clean(caller.text("wording", 200))
@@ -106,7 +108,7 @@ def _delivery(caller: Caller, visitor: str, badge: Badge, event: object) -> inbo
     if not isinstance(event.get("id"), str) or not EVENT_ID.fullmatch(event["id"]):
         raise Answer(422, "events: each has an id of its own, 8 to 64 letters and digits")
     kind = event["type"]
-    if not site.matters(kind, named=badge.named):
+    if not site.matters(kind, named=badge.named, followed=site.follows_nameless(caller.context, caller.shop_id)):
         return None
     try:
         data = site.check_cart(event.get("data"), caller.shop.currency) if kind == "cart" else {}
@@ -130,7 +132,8 @@ async def hanging(caller: Caller) -> Mapping[str, Any]:
     found = None
     if person is not None and "notices" in visitor.allowed:
         found = next(iter(await store.notices(context.pool, caller.shop_id, person, MOST_SHOWN)), None)
-    push = _push(caller) if person is not None and "push" in visitor.allowed else None
+    reachable = person is not None or site.follows_nameless(context, caller.shop_id)
+    push = _push(caller) if reachable and "push" in visitor.allowed else None
     return {"notice": _notice(caller, found) if found else None, "push": push}
 
 
@@ -193,12 +196,14 @@ def _hit(caller: Caller, kind: Any, of: Landing, link_no: int | None) -> Hit:
 
 
 async def subscribed(caller: Caller) -> Mapping[str, Any]:
-    """A browser takes pushes for the person whom the badge names, or who was named in it before."""
+    """A browser takes pushes for whom the badge names, for who was named in it before, or for whom it alone stands."""
     badge = caller.badge()
     name = await known(caller, "push")
     caller.spends(caller.limits.subscriptions, caller.network())
     visitor = await store.of_visitor(caller.context.pool, caller.shop_id, name)
     person = await whose(caller, badge, visitor) if visitor else None
+    if person is None and not badge.named:
+        person = await site.welcome(caller.context, caller.shop_id, name)
     if person is None:
         raise Answer(401, "the shop has not said whose browser this is")
     told = caller.told.get("subscription")
@@ -214,6 +219,14 @@ async def subscribed(caller: Caller) -> Mapping[str, Any]:
     except BadSubscription as error:
         raise Answer(422, f"subscription: {error}") from None
     return {"subscribed": True}
+
+
+async def unsubscribed(caller: Caller) -> Mapping[str, Any]:
+    """This browser takes no more pushes. Who has its address is the browser, or was told by it."""
+    endpoint = caller.text("endpoint", LONGEST_URL)
+    if not endpoint:
+        raise Answer(422, "endpoint: the address that the subscription had")
+    return {"unsubscribed": await subscriptions.unsubscribe(caller.context, caller.shop_id, endpoint)}
 
 
 async def known(caller: Caller, what: str) -> str:

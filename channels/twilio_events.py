@@ -20,8 +20,9 @@ NEWS: Mapping[str, Told] = {
 }  # fmt: skip
 DEAD = frozenset({30005, 30006, 21211, 21614, 21635, 21610, 63024})
 """Unknown or no longer in use, a landline, not on WhatsApp: as told afterwards."""
-FILTERED = frozenset({30002, 30004, 30007, 30034, 30032, 30033, 63016})
-"""Filtered by a carrier, not registered, blocked: the sender's matter."""
+FILTERED = frozenset({30002, 30007, 30032, 30033, 30034, 63016})
+"""Filtered by a carrier, not registered or suspended, no approved template: the sender's matter. 30004 is not among
+them: there the person's own phone or contract takes no such texts."""
 MOST_FIELDS = 200
 
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from daemon.cli.desk import AsJson, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.cli.tale import tell
+from daemon.flow import reputation
 from daemon.flow.mailbox import stepped_over
-from daemon.flow.reputation import CHANNEL, warning
-from daemon.store import allowances, brake, inbox, instance, members, messages, reputation, shops, story, survey, work
+from daemon.store import allowances, brake, inbox, instance, members, messages, shops, story, survey, work
 from daemon.store.story import Story
 
 Noun = Annotated[
@@ -100,9 +100,7 @@ async def status(*, as_json: AsJson = False) -> int:
         sizes = {name: await members.sizes(at.pool, number) for name, number in at.ids.items()}
         left = await survey.left_behind(at.pool)
         waiting = {name: await inbox.count_unread(at.pool, number) for name, number in at.ids.items()}
-        warned = {
-            name: warning(await reputation.lately(at.pool, number, CHANNEL, at.now)) for name, number in at.ids.items()
-        }
+        warned = {name: await reputation.warnings(at.pool, number, at.now) for name, number in at.ids.items()}
     problems = [
         f"shop {name}: {row.name}: {row.problem}" for name, rows in works.items() for row in rows if row.problem
     ]
@@ -110,7 +108,7 @@ async def status(*, as_json: AsJson = False) -> int:
     problems += [
         f"shop {name}: {channel} rests: {reason}" for name, row in rests.items() for channel, reason in row.items()
     ]
-    problems += [f"shop {name}: {text}" for name, text in warned.items() if text]
+    problems += [f"shop {name}: {text}" for name, found in warned.items() for text, _ in found]
     problems += [f"shop {name}: audience {row.audience}: {row.problem}" for name, row in _each(sizes) if row.problem]
     problems += [f"process {beat.process}: {beat.held}" for beat in beats if beat.held]
     problems += [f"shop {one.shop}: {one.reason}" for one in stills if one.lifted_at is None]

@@ -6,20 +6,19 @@ from datetime import datetime
 
 from daemon.context import Context
 from daemon.doctor.reason import Reason
+from daemon.flow import reputation
 from daemon.flow.mailbox import stepped_over
-from daemon.flow.reputation import CHANNEL, warning
-from daemon.store import inbox, reputation, work
+from daemon.store import inbox, work
 
 BY_HAND = "read it there and move it out of the folder; until then it is tried again once an hour"
 
 
 async def post(context: Context, now: datetime) -> list[Reason]:
-    """Complaints and dead addresses before the brake goes on, replies that wait, shops whose reports nobody reads,
-    mails that cannot be read."""
+    """Complaints, dead addresses and filtered texts before the brake goes on, replies that wait, shops whose reports
+    nobody reads, mails that cannot be read."""
     reasons = []
     for name, shop_id in sorted(context.shop_ids.items()):
-        if text := warning(await reputation.lately(context.pool, shop_id, CHANNEL, now)):
-            hint = "who is written to, and why do they not want it? see `tillbell why`"
+        for text, hint in await reputation.warnings(context.pool, shop_id, now):
             reasons.append(Reason("reputation", f"shop {name}: {text}", hint))
         if number := await inbox.count_unread(context.pool, shop_id):
             reasons.append(

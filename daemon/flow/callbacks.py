@@ -13,7 +13,7 @@ import structlog
 from channels.base import Event
 from daemon import tokens
 from daemon.context import Context, address_hmac
-from daemon.flow import optin
+from daemon.flow import optin, reputation
 from daemon.flow.consents import Proof
 from daemon.logs import told
 from daemon.store import callbacks, inbox, persons, post, recoveries, suppressions
@@ -70,6 +70,8 @@ async def work_off(context: Context, shop_id: int, now: datetime, limit: int = 2
         kinds = Counter[str](one.event.kind for one in reads)
         log.info("tracked", shop=context.shop_called(shop_id), told=done, **kinds)
         context.ring("decide", shop_id)
+    for channel in {one.channel for one in reads if one.event.ours}:
+        await reputation.judge_sender(context, shop_id, channel, now)
     return done
 
 
@@ -155,10 +157,10 @@ async def _news(db: Connection, shop_id: int, event: Event, letter: Letter | Non
 
 async def _undelivered(db: Connection, shop_id: int, event: Event, letter: Letter, now: datetime) -> str:
     """It did not arrive. Only what speaks of the address itself keeps us from writing to it again."""
-    said = f"{'hard' if event.dead else 'soft'} {event.code}".strip()
+    severity = "hard" if event.dead else "sender" if event.ours else "soft"
+    said = f"{severity} {event.code}".strip()
     if not await post.came_back(db, shop_id, letter.id, "bounced", said, now):
         return f"message {letter.id}: {said} was known"
-    severity = "hard" if event.dead else "policy" if event.ours else "soft"
     await post.keep(db, shop_id, letter, "bounced", now, {"severity": severity, "status": event.code})
     if event.dead and not letter.rehearsal and letter.address_hmac is not None:
         entry = Entry(letter.address_hmac, "bounced", now)

@@ -1,4 +1,4 @@
-"""What a shop's newest mails met with: complaints, and addresses that do not exist."""
+"""What a shop's newest messages met with: complaints, addresses that do not exist, senders that are not let through."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ SPAN = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """Of the newest 10,000 mails of the last 30 days: `sent`, `complained`; of the newest 100: `few`, `bounced`."""
+    """Of the newest 10,000 messages of the last 30 days: `sent`, `complained`; of the newest 100: `few`, `bounced`,
+    and `filtered`: those that came back because of their sender."""
 
     sent: int
     complained: int
     few: int
     bounced: int
+    filtered: int = 0
 
     @property
     def complaints(self) -> float:
@@ -43,7 +45,7 @@ async def brake(
     db: Connection | Pool,
     shop_id: int,
     channel: str,
-    cause: Literal["complaints", "bounces"],
+    cause: Literal["complaints", "bounces", "filtered"],
     reason: str,
     now: datetime,
 ) -> bool:

@@ -13,12 +13,13 @@ WITH newest AS MATERIALIZED (
 SELECT count(*) FILTER (WHERE state <> 'failed') AS sent, count(*) FILTER (WHERE state = 'complained') AS complained,
     count(*) FILTER (WHERE place <= :few) AS few,
     count(*) FILTER (WHERE place <= :few AND (state = 'bounced' AND (reason LIKE 'hard%' OR reason LIKE 'sender%')
-        OR state = 'failed' AND reason LIKE '%5.1.%')) AS bounced
+        OR state = 'failed' AND reason LIKE '%5.1.%')) AS bounced,
+    count(*) FILTER (WHERE place <= :few AND state = 'bounced' AND reason LIKE 'sender%') AS filtered
 FROM sent;
 
 -- name: lifted_at$
 -- When somebody last decided to go on in spite of it: what was sent before counts no more.
-SELECT max(lifted_at) FROM pause WHERE shop_id = :shop_id AND cause IN ('complaints', 'bounces') AND channel = :channel;
+SELECT max(lifted_at) FROM pause WHERE shop_id = :shop_id AND cause IN ('complaints', 'bounces', 'filtered') AND channel = :channel;
 
 -- name: brake
 -- Once: a brake that is on is not put on again.

@@ -1,8 +1,13 @@
 """Texts go to mobile numbers in the countries that the shop writes to, and nowhere else."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
+
 import pytest
 
+from rules.facts import Cart, Facts, Person
 from rules.phones import barred
+from rules.questions import Bar, unreachable
 
 
 @pytest.mark.parametrize(
@@ -23,3 +28,11 @@ def test_texts_go_where_the_shop_writes_to(number, countries, expected):
     assert barred(number, countries).startswith(expected)
     assert bool(barred(number, countries)) == bool(expected)
     assert not number or number not in barred(number, countries)
+
+
+def test_a_step_is_left_out_for_a_number_that_no_text_goes_to():
+    left = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)
+    person = Person({"phone": "+436641234567"})
+    facts = Facts(cart=Cart(left, Decimal(50), "EUR"), person=person, started_at=left, texts_to=frozenset({"DE"}))
+    assert unreachable(facts, "sms") == Bar("no_address", "the number is in AT, and texts go to DE only")
+    assert unreachable(facts, "email") == Bar("no_address", "there is no address for email")

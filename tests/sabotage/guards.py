@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.sabotage.channel_guards import CHANNEL_GUARDS
+from tests.sabotage.guard import Edit, Guard, guard
 
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """`there` stands exactly once in `file` and becomes `instead`."""
-
-    file: str
-    there: str
-    instead: str
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """Without it, after all `edits`, an assertion of `test` fails: a test or a file of them; docs/guards.md tells."""
-
-    name: str
-    test: str
-    edits: tuple[Edit, ...]
-
-
-def guard(name: str, test: str, file: str, there: str, instead: str, *more: Edit) -> Guard:
-    """One that stands in one place, or with what has to go with it."""
-    return Guard(name, test, (Edit(file, there, instead), *more))
-
+__all__ = ["GUARDS", "Guard"]
 
 MESSAGES = "daemon/store/messages.sql"
 DELIVER = "daemon/flow/deliver.py"
@@ -282,4 +261,5 @@ GUARDS = (
         "THEN source ELSE 'erased' END\n",
         "THEN source ELSE source END\n",
     ),
+    *CHANNEL_GUARDS,
 )

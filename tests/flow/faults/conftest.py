@@ -265,12 +265,13 @@ async def make_stage(
 ) -> AsyncIterator[Callable[..., Awaitable[Stage]]]:
     async with AsyncExitStack() as stack:
 
-        async def make(mode: str = "live", channel: str = "email", **settings: str) -> Stage:
-            """`channel` has its provider here, in a process of its own, that counts what it took."""
+        async def make(mode: str = "live", channel: str = "email", shop: str = "", **settings: str) -> Stage:
+            """`channel` has its provider here, in a process of its own, that counts what it took. `shop`: more of its
+            words."""
             reach, ports = REACH[channel], (unused_tcp_port_factory(), unused_tcp_port_factory())
             rules = open_folder / "rules"
             rules.mkdir()
-            more = reach.shop.replace("FOLDER", str(open_folder / "lists"))
+            more = shop + reach.shop.replace("FOLDER", str(open_folder / "lists"))
             shops = SHOPS.replace("mode: live", MODES[mode]).replace("    sender:\n", f"{more}    sender:\n")
             (rules / "shops.yaml").write_text(shops)
             (rules / "main.yaml").write_text(policy(channel))

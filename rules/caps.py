@@ -47,7 +47,7 @@ def _each(caps: CapWords, channel: str, counted: Sequence[Counted], profile: str
         yield from _cap(cap, same, f"the cap of {cap.count} on {channel} in {spoken(cap.per)} is reached")
     for cap in law.caps(profile, channel):
         why = f'the cap of {cap.count} on {channel} in {spoken(cap.per)} is reached, which profile "{profile}" sets'
-        yield from _cap(cap, same, why)
+        yield from _cap(cap, same, f"{why}: {law.PROFILES[profile].cap_rule}")
     if caps.same_channel_gap is not None and same:
         yield same[0] + caps.same_channel_gap, f"the last {channel} was less than {spoken(caps.same_channel_gap)} ago"
 

@@ -43,13 +43,14 @@ class Case:
     now: datetime
     asked: list[Question] = field(default_factory=list)
 
-    def ask(self, question: str, found: Found, about: str, step: Step | None = None, fine: str = "fine") -> Found:
+    def ask(self, question: str, found: Found, about: str, step: Step | None = None, fine: str = "") -> Found:
         """Notes question and answer; gives back what was found, so that `or` goes on to the next question."""
         name = step.name if step is not None else ""
         if isinstance(found, Bar | Hold):
             self.asked.append(Question(question, found.because, False, found.about, name))
         else:
-            self.asked.append(Question(question, found.evidence if found is not None else fine, True, about, name))
+            answer = fine or (found.evidence if found is not None else "fine")
+            self.asked.append(Question(question, answer, True, about, name))
         return found
 
 
@@ -140,7 +141,7 @@ def _rung(case: Case, step: Step) -> Send | Wait | Bar:
         return Wait(due, said, reason="not_due")
     if bar := _left_out(case, step, last):
         return bar
-    ground = case.ask("is there a legal basis?", questions.ground(policy, facts, step.send), "no_basis", step)
+    ground = _ground(case, step)
     if isinstance(ground, Bar):
         return ground
     hold = _not_now(case, step)
@@ -151,9 +152,15 @@ def _rung(case: Case, step: Step) -> Send | Wait | Bar:
     return Wait(hold.until, f"{step.name} waits: {hold.because}", reason=hold.about)
 
 
+def _ground(case: Case, step: Step) -> Basis | Bar:
+    found = questions.ground(case.policy, case.facts, step.send)
+    said = law.why_basis(case.policy.profile, step.send, found, case.facts.person) if isinstance(found, Basis) else ""
+    return case.ask("is there a legal basis?", found, "no_basis", step, said)
+
+
 def _left_out(case: Case, step: Step, last: datetime) -> Bar | None:
     policy, facts = case.policy, case.facts
-    late = Bar("overtaken", f"its time was over at {last:%Y-%m-%d %H:%M} UTC") if case.now >= last else None
+    late = Bar("overtaken", questions.why_over(policy, step, facts, last)) if case.now >= last else None
     return (
         case.ask("is it still its time?", late or questions.missed(policy, step, facts), "overtaken", step)
         or _unless(case, step)

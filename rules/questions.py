@@ -157,6 +157,8 @@ def out_of_hours(policy: Policy, facts: Facts, channel: str, now: datetime) -> H
         because = f"it is {_wall(now, where)}, outside the hours of this policy"
     else:
         because = f'it is {_wall(now, unlawful.where)}, and by profile "{policy.profile}": {unlawful.week.rule}'
+        if (nowhere := law.unknown_place(policy.profile, facts.person)) is not None:
+            because += f" {nowhere}"
     return Hold("hours", because, instant or now + timedelta(days=hours.HORIZON))
 
 
@@ -276,6 +278,14 @@ def not_after(policy: Policy, step: Step, facts: Facts) -> datetime:
         last = (hours.next_allowed(policy, due, where, clocks) or due) + timedelta(hours=24)
     limit = law.per_cart(policy.profile, step.send)
     return last if limit is None else min(last, facts.cart.changed_at + limit.within)
+
+
+def why_over(policy: Policy, step: Step, facts: Facts, last: datetime) -> str:
+    """The sentence for a step whose time is over, with the law where it was the law that ended it."""
+    said, limit = f"its time was over at {last:%Y-%m-%d %H:%M} UTC", law.per_cart(policy.profile, step.send)
+    if limit is None or last < facts.cart.changed_at + limit.within:
+        return said
+    return f'{said}, by profile "{policy.profile}": {limit.rule}'
 
 
 def missed(policy: Policy, step: Step, facts: Facts) -> Bar | None:

@@ -230,13 +230,14 @@ def _laws() -> Iterator[str]:
     yield ""
     yield "Whoever withdrew or objected is not written to under any profile. The hours are those where the person is."
     yield "Of the zone of the shipping address and that of the number's prefix both count if both are known, as do"
-    yield "two states of the USA. What of this is about texts (sms) and web pushes waits for those channels."
+    yield "two states of the USA. `tillbell why CART --full` quotes the rule behind each answer, with its source and"
+    yield "date; `tillbell rules law` prints them all."
     yield ""
     yield from _laws_in_short()
     for profile in law.PROFILES.values():
         yield f"### `{profile.name}`: {profile.title}"
         yield ""
-        yield from (f"* {_rule(rule)}" for rule in _rules_of(profile))
+        yield from (f"* {_rule(rule)}" for rule in profile.every_rule())
         yield ""
 
 
@@ -254,12 +255,6 @@ def _laws_in_short() -> Iterator[str]:
 
 def _listed(words: Iterable[str]) -> str:
     return ", ".join(sorted(word.replace("track_", "") for word in words)) or "nothing"
-
-
-def _rules_of(profile: law.Profile) -> Iterator[law.Rule]:
-    """Each rule once, those of the hours and states with their tables."""
-    weeks = [week for channel in profile.weeks for week in law.weeks(profile.name, channel, tuple(profile.states))]
-    yield from dict.fromkeys((*profile.rules, *(week.rule for week in weeks)))
 
 
 def _rule(rule: law.Rule) -> str:

@@ -25,6 +25,7 @@ from rules.enrolment import would_start
 from rules.facts import Question, Send, Stop, Verdict, Wait
 from rules.hours import zone_of
 from rules.ladder import decide
+from rules.law import NOTICE, PROFILES
 from rules.policy import Policy
 from rules.reader import shown
 from rules.situation import Situation, instant, read_situation
@@ -96,6 +97,27 @@ def show(policy: str, /, *, rules: Folder = None) -> int:
     found = book.policies.get(policy)
     _out().print(Text(f"# hash {found.hash}" if found else "# it has mistakes: tillbell rules check", "dim"))
     return FINE if found else FINDINGS
+
+
+@app.command
+def law(profile: str = "", /) -> int:
+    """Print the rules of the country profiles, each with its source and when it was noted.
+
+    Parameters
+    ----------
+    profile
+        One of them, like `de`; by default all.
+    """
+    if profile and profile not in PROFILES:
+        _err().print(f'there is no profile "{profile}"; there are: {", ".join(PROFILES)}', highlight=False)
+        return USAGE
+    _out().print(NOTICE, style="bold", highlight=False)
+    for one in PROFILES.values():
+        if profile in ("", one.name):
+            _out().print(f"\n[bold]{one.name}[/]: {escape(one.title)}", highlight=False)
+            for rule in one.every_rule():
+                _out().print(f"* {escape(str(rule))}", highlight=False)
+    return FINE
 
 
 @app.command(name="try")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rules.law.profile import CAP_RULE, ONE_A_DAY, OWN, PerCart, Profile, Rule, Week, careful, hours
+from rules.law.profile import OWN, PerCart, Profile, Rule, Week, careful, hours, on
 from rules.values import Window
 
 ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
@@ -107,43 +107,46 @@ STATES: dict[str, Week] = dict(
     )
 )
 
+NO_GROUND = Rule(
+    "An e-mail needs no consent, but a postal address, a true subject, and a way out that is honoured.",
+    "CAN-SPAM Act, 15 U.S.C. § 7704; 16 CFR part 316",
+    seen="activedemand.com, way2mail.net",
+)
+TEXTS = Rule(
+    "A text needs prior express written consent; a purchase does not stand in for it. Have the wording name "
+    "cart reminders.",
+    "47 CFR § 64.1200(a)(2) and (f)(9); carriers' rules",
+    seen="hallikainen.org, help.klaviyo.com",
+)
 US = Profile(
     name="us",
     title="United States",
-    ground_needed_on=frozenset({"sms", "webpush", "audience"}),
-    existing_customers_on=frozenset({"email"}),
-    tracking_by_consent=frozenset(),
-    rules=(
-        Rule(
-            "An e-mail needs no consent, but a postal address, a true subject, and a way out that is honoured.",
-            "CAN-SPAM Act, 15 U.S.C. § 7704; 16 CFR part 316",
-            seen="activedemand.com, way2mail.net",
-        ),
-        Rule(
-            "A text needs prior express written consent; a purchase does not stand in for it. Have the wording name "
-            "cart reminders.",
-            "47 CFR § 64.1200(a)(2) and (f)(9); carriers' rules",
-            seen="hallikainen.org, help.klaviyo.com",
-        ),
-        ONE_PER_CART,
-        Rule(
-            "At most three texts in 24 hours (Florida, Oklahoma). tillbell keeps to one, in every state.",
-            "Fla. Stat. § 501.616(6)(b); Okla. Stat. tit. 15 § 775C.4",
-            seen="blog.clickpointsoftware.com",
-        ),
-        Rule(
-            "Where the person's time zone is not known, a text goes out only when it may in all four zones of the "
-            "mainland: 12:00 to 20:00 Eastern, on Sundays from 15:00.",
-            OWN,
-        ),
-        Rule("A web push needs the person's own consent.", OWN),
-        Rule("An ad audience needs a consent of its own (ads_audience).", OWN),
-        Rule("Pixel and click tracking need no consent by federal law.", "no federal rule is known to us"),
-        CAP_RULE,
+    ground_needed_on={
+        **on(TEXTS, "sms"),
+        **on(Rule("A web push needs the person's own consent.", OWN), "webpush"),
+        **on(Rule("An ad audience needs a consent of its own (ads_audience).", OWN), "audience"),
+    },
+    existing_customers_on=on(NO_GROUND, "email"),
+    tracking_by_consent={},
+    free=on(NO_GROUND, "email"),
+    proof=Rule("Consent counts when it was confirmed and can be shown with its wording.", OWN),
+    objection=Rule(
+        "Whoever withdrew or objected is not written to and not followed, at once and on every channel they named.",
+        "15 U.S.C. § 7704(a)(4); 47 CFR § 64.1200(a)(10); that it is at once is ours",
     ),
-    weeks={"sms": (careful("US"), Week(FEDERAL, hours(8, 21), hours(8, 21), hours(8, 21)))},
+    also=(Rule("Pixel and click tracking need no consent by federal law.", "no federal rule is known to us"),),
+    weeks={"sms": (Week(FEDERAL, hours(8, 21), hours(8, 21), hours(8, 21)), careful("US"))},
     states=STATES,
     unknown_zones=ZONES,
-    caps=ONE_A_DAY,
+    unknown_place=Rule(
+        "Where the person's time zone is not known, a text goes out only when it may in all four zones of the "
+        "mainland: 12:00 to 20:00 Eastern, on Sundays from 15:00.",
+        OWN,
+    ),
+    cap_rule=Rule(
+        "At most three texts in 24 hours (Florida, Oklahoma). tillbell keeps to one, in every state.",
+        "Fla. Stat. § 501.616(6)(b); Okla. Stat. tit. 15 § 775C.4",
+        seen="blog.clickpointsoftware.com",
+    ),
     per_cart={"sms": PerCart(ONE_PER_CART, 1, timedelta(hours=48))},
 )

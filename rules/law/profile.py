@@ -12,9 +12,7 @@ from typing import Literal
 from rules.values import Cap, Window
 
 Tracking = Literal["track_open", "track_click"]
-BOTH: frozenset[Tracking] = frozenset({"track_open", "track_click"})
 NOTED = "2026-11"
-CHANNELS = ("email", "sms", "webpush", "audience")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class Rule:
     """Where a text of it, or about it, was read for this note; empty: from general knowledge, not re-read."""
 
     def __str__(self) -> str:
-        return f"{self.text} ({self.source})"
+        return f"{self.text} ({self.source}; noted {self.noted})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +82,6 @@ class PerCart:
     """Counted from the last change of the cart."""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A country: on what ground, when, how much, and whether readers may be followed. All by channel."""
-
-    name: str
-    title: str
-    ground_needed_on: frozenset[str]
-    """Channels on which nothing goes out without consent, or a purchase that stands in for it."""
-    existing_customers_on: frozenset[str]
-    """Channels on which a purchase can stand in for consent."""
-    tracking_by_consent: frozenset[Tracking]
-    """What of a reader may be followed only with a consent of its own."""
-    rules: tuple[Rule, ...]
-    weeks: Mapping[str, tuple[Week, ...]] = field(default_factory=dict)
-    """Hours by channel; all of them must hold. A channel that is not named has none."""
-    states: Mapping[str, Week] = field(default_factory=dict)
-    """Further hours for text messages in parts of the country, by ISO 3166-2."""
-    unknown_zones: tuple[str, ...] = ()
-    """Time zones that all count where the person's is not known; empty: the shop's."""
-    caps: Mapping[str, tuple[Cap, ...]] = field(default_factory=dict)
-    per_cart: Mapping[str, PerCart] = field(default_factory=dict)
-
-
 def hours(start: int, end: int) -> Window:
     """Full hours, like 9 to 20."""
     return Window(time(start), time(end))
@@ -126,4 +101,62 @@ def careful(country: str = "") -> Week:
 OWN = "tillbell's own caution, not a law"
 ONE_A_DAY: Mapping[str, tuple[Cap, ...]] = MappingProxyType({"sms": (Cap(1, timedelta(hours=24)),)})
 CAP_RULE = Rule("A person gets at most one text in 24 hours.", OWN)
-OBJECTION = Rule("Whoever withdrew or objected is not written to and not followed.", "Art. 21(3) GDPR")
+OBJECTION = Rule("Whoever withdrew or objected is not written to and not followed.", "Art. 7(3) and 21(3) GDPR")
+PROOF = Rule("Consent counts when it was confirmed and can be shown with its wording.", "Art. 7(1) GDPR")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A country: on what ground, when, how much, and whether readers may be followed. All by channel, each with the
+    rule that says so: without the rule the engine asks for nothing."""
+
+    name: str
+    title: str
+    ground_needed_on: Mapping[str, Rule]
+    """Channels on which nothing goes out without consent, or a purchase that stands in for it."""
+    existing_customers_on: Mapping[str, Rule]
+    """Channels on which a purchase can stand in for consent."""
+    tracking_by_consent: Mapping[Tracking, Rule]
+    """What of a reader may be followed only with a consent of its own."""
+    free: Mapping[str, Rule] = field(default_factory=dict)
+    """What to know of channels on which no ground is needed."""
+    proof: Rule = PROOF
+    """When a consent counts."""
+    objection: Rule = OBJECTION
+    also: tuple[Rule, ...] = ()
+    """What else to know."""
+    weeks: Mapping[str, tuple[Week, ...]] = field(default_factory=dict)
+    """Hours by channel, the law's before ours; all of them must hold. A channel that is not named has none."""
+    states: Mapping[str, Week] = field(default_factory=dict)
+    """Further hours for text messages in parts of the country, by ISO 3166-2."""
+    unknown_zones: tuple[str, ...] = ()
+    """Time zones that all count where the person's is not known; empty: the shop's."""
+    unknown_place: Rule | None = None
+    """The rule behind them."""
+    caps: Mapping[str, tuple[Cap, ...]] = field(default_factory=lambda: ONE_A_DAY)
+    cap_rule: Rule = CAP_RULE
+    per_cart: Mapping[str, PerCart] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Each once, but those of the hours, which stand with their weeks."""
+        by_channel = (self.ground_needed_on, self.existing_customers_on, self.tracking_by_consent, self.free)
+        said = [rule for rules in by_channel for rule in rules.values()]
+        limits = [one.rule for one in self.per_cart.values()]
+        where = [self.unknown_place] if self.unknown_place is not None else []
+        return tuple(dict.fromkeys((*said, self.proof, *self.also, *limits, *where, self.objection, self.cap_rule)))
+
+    def every_rule(self) -> tuple[Rule, ...]:
+        """Those of the hours and of parts of the country, too."""
+        weeks = [week for weeks in self.weeks.values() for week in (*self.states.values(), *weeks)]
+        return tuple(dict.fromkeys((*self.rules, *(week.rule for week in weeks))))
+
+
+def on(rule: Rule, *channels: str) -> dict[str, Rule]:
+    """One rule for several channels."""
+    return dict.fromkeys(channels, rule)
+
+
+def followed(rule: Rule) -> dict[Tracking, Rule]:
+    """One rule for opens and clicks."""
+    return {"track_open": rule, "track_click": rule}

@@ -218,7 +218,7 @@ def test_the_questions_stand_in_the_order_they_were_asked():
         "resting", "not_due", "overtaken", "unless", "only_if", "reachable", "no_basis", "hours", "cap",
     ]  # fmt: skip
     assert [question.passed for question in asked] == [True] * 16 + [False]
-    assert asked[14].answer == "consent 812, confirmed 2026-02-03"
+    assert asked[14].answer.startswith("consent 812, confirmed 2026-02-03, by profile")
 
 
 def test_because_is_written_for_the_shop_owner():

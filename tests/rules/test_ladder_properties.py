@@ -64,7 +64,7 @@ def cap() -> st.SearchStrategy[str]:
 
 @st.composite
 def conditions(draw, earlier):
-    kinds = ["cart", "person", "cel"] + ["steps"] * bool(earlier)
+    kinds = ["cart", "person", "cel"] + ["steps"] * (4 * bool(earlier))
     match draw(st.sampled_from(kinds)):
         case "steps":
             reactions = st.lists(st.sampled_from(["opened", "clicked", "replied", "bounced"]), min_size=1, max_size=2)

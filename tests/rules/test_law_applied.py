@@ -108,7 +108,8 @@ def test_why_names_the_rule():
     verdict = decide(policy(), facts(taken=[REMINDED]), hours(12))
     assert verdict.because == (
         'nudge waits: it is 20:00 on Tuesday in America/New_York, and by profile "us": Texts go out from 9:00 to '
-        "20:00, on Sundays not before 12:00, on public holidays neither. (tillbell's own caution, not a law)"
+        "20:00, on Sundays not before 12:00, on public holidays neither. (tillbell's own caution, "
+        "not a law; noted 2026-11)"
     )
     island = facts({"region": "US-RI"}, taken=[REMINDED])
     assert 'by profile "us": In Rhode Island texts go out' in decide(policy(), island, hours(10.5)).because

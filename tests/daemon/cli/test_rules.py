@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from daemon.cli.rules import app
+from rules.law import NOTICE, PROFILES
 
 CART = Path(__file__).parents[3] / "docs" / "examples" / "cart.json"
 SHOPS = """shops:
@@ -69,6 +70,17 @@ def test_show_tells_where_each_line_comes_from(folder, capsys):
     assert code == 0
     assert lines["legal: de"] == "main.yaml:2"
     assert lines["  again_after: 14d"] == "preset default:6"
+
+
+def test_law_tells_each_rule_with_its_source_and_date_and_that_it_is_no_advice(capsys):
+    code, said = run(capsys, "law", "us")
+    assert (code, said.out.splitlines()[0]) == (0, NOTICE)
+    assert "not legal advice" in NOTICE
+    for rule in PROFILES["us"].every_rule():
+        assert f"* {rule.text} ({rule.source}; noted {rule.noted})\n" in said.out
+    assert "UWG" not in said.out
+    assert "§ 7(3) UWG" in run(capsys, "law")[1].out
+    assert run(capsys, "law", "es")[0] == 2
 
 
 def test_show_of_a_policy_that_is_not_there(folder, capsys):

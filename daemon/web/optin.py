@@ -15,7 +15,7 @@ from daemon.store.optins import OptIn
 from daemon.web import pages
 from daemon.web.edge import READ_PATIENCE, client_address, plain, user_agent
 from daemon.web.state import STATE, State
-from daemon.web.unsubscribe import house_of
+from daemon.web.unsubscribe import UNREADABLE, house_of
 
 
 async def show(request: web.Request) -> web.Response:
@@ -41,8 +41,7 @@ async def act(request: web.Request) -> web.Response:
     """POST /y/{token} with `do=confirm`. The second time it says that it has been done."""
     state = request.app[STATE]
     token = request.match_info["token"]
-    form = await request.post()
-    if form.get("do") != "confirm":
+    if not await confirms(request):
         return plain(400, "expected do=confirm")
     address = client_address(request, state.context.settings.trusted_proxies)
     proof = Proof("button on the page", ip=address, user_agent=user_agent(request))
@@ -56,6 +55,15 @@ async def act(request: web.Request) -> web.Response:
     if answer == "unknown":
         return _broken(request, state)
     return _page(request, state, "opt_in_over" if answer == "over" else "opt_in_done", shop_id, found)
+
+
+async def confirms(request: web.Request) -> bool:
+    """False for a body that is not the form."""
+    try:
+        form = await request.post()
+    except UNREADABLE:
+        return False
+    return form.get("do") == "confirm"
 
 
 def _page(

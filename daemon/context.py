@@ -23,6 +23,8 @@ from daemon.tokens import Secrets
 if TYPE_CHECKING:
     from daemon.book import Keeper
     from daemon.mail.texts import Voices
+    from rules.audiences import AudienceWords
+    from rules.shops import ShopWords
 
 
 async def _always() -> bool:
@@ -44,6 +46,10 @@ class Context:
     shop_ids: dict[str, int] = field(default_factory=dict)
     former: dict[str, int] = field(default_factory=dict)
     """Shops that were taken out of shops.yaml: what has begun there is brought to its end, and nothing new begins."""
+    words: dict[int, ShopWords] = field(default_factory=dict)
+    """What shops.yaml said last of each shop that this process has served, by number; see `words_of`."""
+    audiences: dict[int, dict[str, AudienceWords]] = field(default_factory=dict)
+    """How each ad audience is reached, those included that shops.yaml no longer has: somebody may still be in them."""
     shops: dict[str, Shop] = field(default_factory=dict)
     channels: Mapping[str, Channel] = field(default_factory=dict)
     templates: Mapping[str, Template] = field(default_factory=dict)
@@ -104,6 +110,11 @@ class Context:
         """What to call it in a log line, also when it is no longer there."""
         names = {number: name for name, number in (self.former | self.shop_ids).items()}
         return names.get(shop_id, f"number {shop_id}")
+
+    def words_of(self, shop_id: int) -> ShopWords:
+        """Also of a shop that was taken out of shops.yaml while this process served it; raises KeyError for one that
+        had gone before."""
+        return self.keeper.book.shops.get(self.shop_called(shop_id)) or self.words[shop_id]
 
     def knows(self, shop_id: int) -> bool:
         """Whether what comes back of this shop's messages has its effect: also when it is no longer in shops.yaml."""

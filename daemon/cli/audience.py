@@ -102,7 +102,7 @@ async def sync(*, shop: ShopName = None) -> int:
     """Tell the platforms now what the daemon would tell them within minutes; ask again one that was left alone."""
     async with _context() as context:
         problems = 0
-        for name in _chosen(context, shop):
+        for name in _chosen(context.shop_ids, shop):
             problems += await _sync(context, name)
     return FINDINGS if problems else FINE
 
@@ -125,12 +125,14 @@ async def drop(
         The audience, by its name in shops.yaml.
     """
     async with _context() as context:
-        [of_shop] = _chosen(context, shop)
-        shop_id, now = context.shop_ids[of_shop], await clock.shop_now(context.pool)
         if forget:
-            number = await members.drop_rows(context.pool, shop_id, name)
+            every = context.former | context.shop_ids
+            [of_shop] = _chosen(every, shop)
+            number = await members.drop_rows(context.pool, every[of_shop], name)
             console().print(f"forgotten, with {number} people; what the platform has of it is for you to delete there")
             return FINE
+        [of_shop] = _chosen(context.shop_ids, shop)
+        shop_id, now = context.shop_ids[of_shop], await clock.shop_now(context.pool)
         if name not in context.keeper.book.shops[of_shop].audiences:
             raise ConfigurationError(
                 f'shops.yaml has no audience "{name}" in the shop "{of_shop}", so nobody can be taken out of it; '
@@ -161,10 +163,10 @@ async def _context() -> AsyncIterator[Context]:
         yield context
 
 
-def _chosen(context: Context, shop: str | None) -> list[str]:
-    if shop is not None and shop not in context.shop_ids:
-        raise ConfigurationError(f'there is no shop "{shop}"; there are: {", ".join(sorted(context.shop_ids))}')
-    return [shop] if shop is not None else sorted(context.shop_ids)
+def _chosen(known: Mapping[str, int], shop: str | None) -> list[str]:
+    if shop is not None and shop not in known:
+        raise ConfigurationError(f'there is no shop "{shop}"; there are: {", ".join(sorted(known))}')
+    return [shop] if shop is not None else sorted(known)
 
 
 def _with_empty(sizes: Sequence[Size], named: Iterable[str]) -> list[Size]:

@@ -15,7 +15,7 @@ from daemon.cli.exits import FINDINGS, FINE
 from daemon.context import address_hmac
 from daemon.flow.blocklists import Listed, not_an_address, read_list
 from daemon.house import pepper_of
-from daemon.store import persons, recoveries, suppressions
+from daemon.store import members, persons, recoveries, suppressions
 from daemon.store.database import Connection, again
 from daemon.store.suppressions import Entry
 
@@ -134,6 +134,7 @@ async def _suppress(at: Desk, shop_id: int, channel: str, listed: Sequence[Liste
             made = await suppressions.add(db, shop_id, channel, entries, source)
             if people:
                 await recoveries.end_of_persons(db, shop_id, people, ended, at.now)
+                await members.heed(db, shop_id, people, at.now)
             return made
 
         number += await again(at.pool, body)

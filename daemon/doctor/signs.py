@@ -10,7 +10,7 @@ from daemon.context import Context
 from daemon.doctor.post import post
 from daemon.doctor.reason import Question, Reason
 from daemon.flow.shops import ENDINGS
-from daemon.store import brake, clock, messages, pulse, survey
+from daemon.store import brake, clock, members, messages, pulse, survey
 from daemon.store.pulse import Behind, Heard, Problem, Waiting
 from rules.values import spoken
 
@@ -182,6 +182,16 @@ async def left(context: Context, _: datetime) -> list[Reason]:
     return [Reason("left", str(one), one.hint) for one in await survey.left_behind(context.pool)]
 
 
+async def audiences(context: Context, _: datetime) -> list[Reason]:
+    """Does an ad platform take what it is told, and is each audience still reached?"""
+    names = _names(context)
+    hint = "`tillbell audience list` shows all of them; it is tried again by itself"
+    return [
+        Reason("audience", f"shop {names[shop]}: audience {name}: {problem}", hint)
+        for shop, name, problem in await members.problems(context.pool, list(names))
+    ]
+
+
 async def bookkeeping(context: Context, now: datetime) -> list[Reason]:
     """Do the rows contradict each other? What is under way and new each minute, all the rest once a day."""
     found = await context.books.look(context.pool, now, await clock.machine_now(context.pool))
@@ -219,6 +229,7 @@ QUESTIONS = (
     Question("pause", pauses),
     Question("left", left),
     Question("post", post, every=60.0),
+    Question("audience", audiences),
     Question("books", bookkeeping, every=60.0),
 )
 """All that is asked of the installation as a whole. One more: a function, here or in its own module, and a line."""

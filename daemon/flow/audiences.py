@@ -35,45 +35,64 @@ KEPT = timedelta(days=400)
 """How long it is known who was a member, for the comparison with the control group."""
 PATIENCE = timedelta(days=1)
 """A request that is still being worked off after that is made anew."""
+LEFT_IN = (
+    "shops.yaml does not have it any more, and {people} people are still in it; put it back, and they are taken out, "
+    "or delete it at the platform, then `tillbell audience drop {audience} --shop {shop} --forget`"
+)
 TRIES = 3
 """So often somebody is added whom the platform takes only in part; then they count as in, as far as it can."""
 
 
 async def sync(context: Context, shop_id: int, now: datetime) -> int:
-    """One look: how many people joined, left, or were told of. Raises nothing of a platform: its audience rests."""
-    name = context.shop_name(shop_id)
-    shop = context.keeper.book.shops[name]
+    """One look: how many people joined, left, or were told of. Raises nothing of a platform: its audience rests. What
+    is no longer in shops.yaml is emptied, as long as this process knows how."""
+    name = context.shop_called(shop_id)
     if await work.take(context.pool, shop_id, "audiences", context.process, LEASE) is None:
         return 0
     try:
-        if not shop.audiences and not await members.is_anything_left(context.pool, shop_id):
-            await work.done(context.pool, shop_id, "audiences", context.process, {}, now + EVERY, now)
-            return 0
-        joined, left = await settle_wishes(context.pool, shop_id, shop, now)
-        pushed = 0
-        for audience, words in shop.audiences.items():
-            if context.stopping.is_set():
-                break
-            pushed += await _contained(context, shop_id, audience, words, now)
-        await members.forget(context.pool, shop_id, now - KEPT)
-        for size in await members.sizes(context.pool, shop_id):
-            for kind in ("wanted", "actual"):
-                metrics.audience_people.labels(name, size.audience, kind).set(getattr(size, kind))
-        await work.done(context.pool, shop_id, "audiences", context.process, {}, now + EVERY, now)
+        await work.put_off(context.pool, shop_id, "audiences", context.process, now + EVERY)
+        told_of = await _sync(context, shop_id, name, now)
+        await work.done(context.pool, shop_id, "audiences", context.process, {}, None, now)
+    except Exception:
+        await work.bring_forward(context.pool, shop_id, "audiences", now)
+        raise
     finally:
         await work.give_back(context.pool, shop_id, "audiences", context.process)
+    return told_of
+
+
+async def _sync(context: Context, shop_id: int, name: str, now: datetime) -> int:
+    shop = context.keeper.book.shops.get(name)
+    reached = {**context.audiences.get(shop_id, {}), **(shop.audiences if shop else {})}
+    if not reached and not await members.is_anything_left(context.pool, shop_id):
+        return 0
+    joined, left = await settle_wishes(context.pool, shop_id, shop, now)
+    pushed = 0
+    for audience, words in reached.items():
+        if context.stopping.is_set():
+            break
+        pushed += await _contained(context, shop_id, audience, words, now)
+    for audience, people in (await members.out_of_reach(context.pool, shop_id, list(reached))).items():
+        text = LEFT_IN.format(people=people, audience=audience, shop=name)
+        await members.trouble(context.pool, shop_id, audience, text, timedelta(), now)
+    await members.forget(context.pool, shop_id, now - KEPT)
+    for size in await members.sizes(context.pool, shop_id):
+        for kind in ("wanted", "actual"):
+            metrics.audience_people.labels(name, size.audience, kind).set(getattr(size, kind))
     if joined or left or pushed:
-        log.info("recorded", shop=name, audiences=len(shop.audiences), joined=joined, left=left, told=pushed)
+        log.info("recorded", shop=name, audiences=len(reached), joined=joined, left=left, told=pushed)
     return joined + left + pushed
 
 
-async def settle_wishes(pool: Pool, shop_id: int, shop: ShopWords, now: datetime) -> tuple[int, int]:
-    """Who is wanted, from what happened since: (joined, left). Nothing leaves the house."""
+async def settle_wishes(pool: Pool, shop_id: int, shop: ShopWords | None, now: datetime) -> tuple[int, int]:
+    """Who is wanted, from what happened since: (joined, left); nobody in a shop that is None. Nothing leaves the
+    house."""
     joined = 0
-    while found := await again(pool, lambda db: _join(db, shop_id, shop)):
+    while shop is not None and (found := await again(pool, lambda db: _join(db, shop_id, shop))):
         joined += found
-    live = shop.mode == "live"
-    gone = await members.leave(pool, shop_id, list(shop.audiences), shop.holdout, now, live=live)
+    known, holdout = (list(shop.audiences), shop.holdout) if shop else ([], 0.0)
+    live = shop is None or shop.mode == "live"  # with none, the reason is that it is gone
+    gone = await members.leave(pool, shop_id, known, holdout, now, live=live)
     for audience, because, people in gone:
         log.info("stopped", shop_id=shop_id, audience=audience, because=because, people=people)
         metrics.audience_left.labels(because).inc(people)

@@ -11,7 +11,7 @@ import structlog
 
 from daemon.context import Context
 from daemon.shops.base import ConsentHint
-from daemon.store import consents, persons
+from daemon.store import consents, members, persons
 from daemon.store.consents import ConsentRow
 from daemon.store.database import Connection, Pool, again
 from daemon.store.persons import Word
@@ -119,6 +119,8 @@ async def write(
     ]
     await consents.add(db, shop_id, rows, now)
     await persons.raise_facts(db, shop_id, [person])
+    if state == "withdrawn":
+        await members.heed(db, shop_id, [person], now)
 
 
 async def withdraw(

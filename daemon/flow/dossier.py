@@ -191,6 +191,7 @@ async def _erase(
     identities = await dossier.identities(db, shop_id, ids)
     ended = await recoveries.end_of_persons(db, shop_id, ids, REASON, now)
     await dossier.erase(db, shop_id, ids, hmacs(pepper, people, identities), marks.parts, now)
+    await work.bring_forward(db, shop_id, "audiences", now)
     await dossier.bury(db, shop_id, person, stones(pepper, people, identities), now)
     await dossier.erase_deliveries(db, shop_id, pushed)
     already = any(one.erased_at is not None for one in people)

@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from daemon.context import Context
-from daemon.store import merging, persons, recoveries, work
+from daemon.store import members, merging, persons, recoveries, work
 from daemon.store.database import Connection, Pool, again
 from daemon.store.merging import HAND, Evidence, Standing
 from rules.holdout import held_out
@@ -36,6 +36,7 @@ async def _merge(
     await recoveries.end_of_persons(db, shop_id, [younger], "merged", now)
     number = await merging.merge(db, shop_id, older, younger, evidence, now, crossed=crossed)
     await recoveries.wake(db, shop_id, [older], now)
+    await members.heed(db, shop_id, [older, younger], now)
     log.info("kept", shop_id=shop_id, merge=number, person=older, was=younger, by=evidence.kind)
     return number
 
@@ -78,6 +79,7 @@ async def undo(pool: Pool, shop_id: int, number: int, now: datetime) -> Standing
         standing = await _standing(db, shop_id, number)
         await merging.give_back(db, shop_id, number, standing, now)
         await recoveries.wake(db, shop_id, [standing.older, standing.younger], now)
+        await members.heed(db, shop_id, [standing.older, standing.younger], now)
         return standing
 
     done = await again(pool, body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from daemon.hits import Hit
-from daemon.store import events, optouts, persons, recoveries
+from daemon.store import events, members, optouts, persons, recoveries
 from daemon.store.clock import shop_now
 from daemon.store.database import Connection, Pool, again
 from daemon.store.optouts import Letter
@@ -46,6 +46,7 @@ async def _settle(db: Connection, hit: Hit) -> bool:
         if hit.kind == "unsubscribed":
             await recoveries.end_of_persons(db, hit.shop_id, [letter.person_id], "unsubscribed", at)
             await optouts.withdraw(db, hit, letter, at)
+            await members.heed(db, hit.shop_id, [letter.person_id], at)
             await events.proven(db, hit.shop_id, {hit.message_id: (hit.kind, at)})
         else:
             await optouts.give_back(db, hit, letter, at)

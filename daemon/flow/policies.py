@@ -43,10 +43,9 @@ async def of_shop(context: Context, db: Connection | Pool, shop_id: int, hashes:
 
 def shop_facts(context: Context, shop_id: int, now: datetime) -> ShopFacts:
     """What the rules are told of the shop itself."""
-    name = context.shop_name(shop_id)
-    book = context.keeper.book
-    shop = book.shops[name]
-    longest = max([reach(policy) for policy in book.policies_by_shop.get(name, ())], default=LEAST_HORIZON)
+    shop = context.words_of(shop_id)
+    found = context.keeper.book.policies_by_shop.get(context.shop_called(shop_id), ())
+    longest = max([reach(policy) for policy in found], default=LEAST_HORIZON)
     return ShopFacts(
         zone=shop.zone,
         notice_since=shop.notice_since,

@@ -11,7 +11,7 @@ import structlog
 from daemon.context import Context
 from daemon.flow import consents
 from daemon.flow.consents import Proof
-from daemon.store import clock, persons, recoveries
+from daemon.store import clock, members, persons, recoveries
 from daemon.store import consents as ledger
 from daemon.store.consents import Choice
 from daemon.store.database import Connection, again
@@ -60,6 +60,7 @@ async def change(context: Context, shop_id: int, message_id: int, wishes: Wishes
         if before is None or read is None:
             return None
         await _switch(db, shop_id, message_id, read, wishes, proof, now)
+        await members.heed(db, shop_id, [read.person_id], now)
         until = read.resting_until if wishes.pause is None else _until(wishes.pause, now)
         await ledger.choose(db, shop_id, read.person_id, fewer=wishes.fewer, resting_until=until, locale=wishes.locale)
         return await ledger.choice(db, shop_id, message_id)

@@ -43,7 +43,8 @@ async def look(context: Context, shop_id: int, channel: str, now: datetime, most
         await work.serialise(db, shop_id)
         return await keep.keep_orders(context, db, shop_id, found, Look(now, micros(now)))
 
-    await again(context.pool, body)
+    if await again(context.pool, body):
+        context.ring("audiences", shop_id)  # whoever bought is out of them at once
     return window.messages
 
 

@@ -18,8 +18,9 @@ WORKS = (
     *("poll", "sweep", "inbox", "enrol", "react", "mailbox", "callbacks", "post"),
     *("decide", "prepare", "deliver", "reconcile", "audiences", "confirm"),
 )
-ENDINGS = frozenset({"sweep", "react", "callbacks", "post"})
-"""Works that go on for a shop that was taken out of shops.yaml: what was claimed there gets its end."""
+ENDINGS = frozenset({"sweep", "react", "callbacks", "post", "audiences"})
+"""Works that go on for a shop that was taken out of shops.yaml: what was claimed there gets its end, and nobody stays
+in an ad audience."""
 
 
 async def open_shops(context: Context) -> None:
@@ -36,6 +37,11 @@ async def open_shops(context: Context) -> None:
             if known is not None:
                 await known.close()
         context.shop_ids[name] = shop_id
+        context.words[shop_id] = words
+        reached = context.audiences.setdefault(shop_id, {})
+        if set(reached) - set(words.audiences):
+            context.ring("audiences", shop_id)
+        reached.update(words.audiences)
         await lateness.hold(context, context.pool, name, shop_id, words.mode, now)
         if freed := await allowances.free(context, shop_id):
             log.info("claimed", shop=name, messages=0, freed=freed, because="what is allowed has changed")
@@ -47,6 +53,7 @@ async def open_shops(context: Context) -> None:
     context.former, left = await shops.take_out(context.pool, sorted(book.shops), now)
     for name in left:
         log.warning("stopped", shop=name, because="it is no longer in shops.yaml")
+        context.ring("audiences", context.former[name])
 
 
 async def _register(context: Context, name: str, mode: str, now: datetime) -> int:

@@ -67,13 +67,12 @@ def prepare(context: Context, shop_id: int, one: ToPrepare, case: Case, wares: W
 
 def composed(context: Context, shop_id: int, claim: Claim, case: Case) -> Text:
     """A claimed message, as the channel takes it. Raises MailError."""
-    name = context.shop_name(shop_id)
     content = claim.content
     token = mails.token(context, "told", shop_id, claim.id, claim.rehearsal)
     return Text(
         body=str(content["body"]),
-        valid_for=valid_for(context, name, claim, case),
-        sender=sender_of(context.keeper.book.shops[name], context.settings),
+        valid_for=valid_for(context, context.shop_called(shop_id), claim, case),
+        sender=sender_of(context.words_of(shop_id), context.settings),
         callback_url=f"{mails.base_url(context)}/hooks/channel/sms?m={token}",
         template=str(content.get("template", "")),
         values=json.loads(content["values"]) if content.get("values") else {},
@@ -82,7 +81,7 @@ def composed(context: Context, shop_id: int, claim: Claim, case: Case) -> Text:
 
 def address(context: Context, shop_id: int, case: Case, *, rehearsal: bool) -> str:
     """In a rehearsal the shop's own phone."""
-    shop = context.keeper.book.shops[context.shop_name(shop_id)]
+    shop = context.words_of(shop_id)
     return (shop.sms.rehearsal_to or "") if rehearsal else case.facts.person.addresses.get("phone", "")
 
 

@@ -212,6 +212,25 @@ async def trouble(
     await sql.trouble(db, shop_id=shop_id, audience=audience, problem=clean(problem)[:300], after=after, now=now)
 
 
+async def heed(db: Connection | Pool, shop_id: int, people: Sequence[int], now: datetime) -> None:
+    """They bought, withdrew, objected: whether they may stay in an ad audience is asked at once. Best in the
+    transaction that writes it; where none of them is in an audience it changes nothing."""
+    if people:
+        await sql.heed(db, shop_id=shop_id, persons=sorted(set(people)), now=now)
+
+
+async def out_of_reach(db: Connection | Pool, shop_id: int, known: Sequence[str]) -> dict[str, int]:
+    """People by audience, of those that are not among `known` and not empty."""
+    rows = await sql.out_of_reach(db, shop_id=shop_id, known=sorted(known))
+    return {row["audience"]: row["people"] for row in rows}
+
+
+async def problems(db: Connection | Pool, shops: Sequence[int]) -> list[tuple[int, str, str]]:
+    """(shop, audience, what is wrong with it)."""
+    rows = await sql.problems(db, shops=sorted(shops))
+    return [(row["shop_id"], row["name"], row["problem"]) for row in rows]
+
+
 async def resting(db: Connection | Pool, shop_id: int, audience: str) -> bool:
     return cast(bool, await sql.resting(db, shop_id=shop_id, audience=audience))
 

@@ -166,6 +166,20 @@ ON CONFLICT (shop_id, name) DO UPDATE SET failures = a.failures + 1, problem = :
     rest_real = clock_timestamp() + least(interval '4 minutes',
         coalesce(:after::interval, power(2, least(a.failures, 4)) * interval '15 seconds'));
 
+-- name: heed!
+-- Something forbids one of these people to stay in an ad audience, or may: it is asked at once, by whichever process works.
+UPDATE work SET due_at = :now WHERE shop_id = :shop_id AND name = 'audiences' AND due_at > :now AND EXISTS (
+    SELECT FROM member b WHERE b.shop_id = :shop_id AND b.person_id = ANY(:persons::bigint[]) AND b.ended_at IS NULL);
+
+-- name: out_of_reach
+-- How many people are, or may be, in audiences other than these.
+SELECT audience, count(*) AS people FROM member
+WHERE shop_id = :shop_id AND actual <> 'out' AND audience <> ALL(:known::text[]) GROUP BY audience ORDER BY audience;
+
+-- name: problems
+-- What is wrong with the audiences of these shops.
+SELECT shop_id, name, problem FROM audience WHERE shop_id = ANY(:shops::bigint[]) AND problem IS NOT NULL ORDER BY shop_id, name;
+
 -- name: resting$
 SELECT EXISTS (SELECT FROM audience WHERE shop_id = :shop_id AND name = :audience AND rest_real > clock_timestamp());
 

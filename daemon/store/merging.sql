@@ -203,6 +203,9 @@ WITH g AS MATERIALIZED (
 ), objections AS (
     DELETE FROM suppression s USING g CROSS JOIN silent CROSS JOIN jsonb_array_elements(g.moved -> 'objections') AS n
     WHERE s.shop_id = :shop_id AND s.channel = n ->> 0 AND s.address_hmac = decode(n ->> 1, 'hex') AND s.source = 'merge' AND silent.yes
+), stays AS (
+    UPDATE member b SET ended_at = NULL, end_reason = NULL, wanted = NOT b.control FROM g
+    WHERE b.shop_id = :shop_id AND b.person_id = g.younger AND b.end_reason = 'merged' AND b.until > :at
 ), back AS (
     UPDATE person p SET customer_ref = y.customer_ref, email = y.email, email_hmac = y.email_hmac, phone = y.phone,
         phone_hmac = y.phone_hmac, merged_into = NULL, merged_at = NULL, facts_no = p.facts_no + 1

@@ -58,10 +58,21 @@ async def give_back(db: Connection | Pool, shop_id: int, name: str, holder: str)
     await sql.give_back(db, shop_id=shop_id, name=name, holder=holder)
 
 
+async def put_off(db: Connection | Pool, shop_id: int, name: str, holder: str, due_at: datetime) -> None:
+    """It is next due at `due_at` (shop time), unless somebody brings it forward while it is being done."""
+    await sql.put_off(db, shop_id=shop_id, name=name, holder=holder, due_at=due_at)
+
+
 async def done(
-    db: Connection | Pool, shop_id: int, name: str, holder: str, state: dict[str, Any], due_at: datetime, now: datetime
+    db: Connection | Pool,
+    shop_id: int,
+    name: str,
+    holder: str,
+    state: dict[str, Any],
+    due_at: datetime | None,
+    now: datetime,
 ) -> None:
-    """It went well; next due at `due_at` (shop time)."""
+    """It went well; next due at `due_at` (shop time), or None: as it was put off or brought forward."""
     await sql.done(db, shop_id=shop_id, name=name, holder=holder, state=state, due_at=due_at, now=now)
 
 

@@ -16,8 +16,12 @@ RETURNING state, due_at, failures, last_good_at, coalesce(rest_until_real > cloc
 UPDATE work SET holder = NULL, lease_until_real = NULL
 WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
 
+-- name: put_off!
+-- It is next due then, unless somebody brings it forward while it is being done.
+UPDATE work SET due_at = :due_at WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
+
 -- name: done!
-UPDATE work SET state = :state, due_at = :due_at, failures = 0, problem = NULL, rest_until_real = NULL,
+UPDATE work SET state = :state, due_at = coalesce(:due_at, due_at), failures = 0, problem = NULL, rest_until_real = NULL,
     last_good_at = :now, last_good_real = clock_timestamp()
 WHERE shop_id = :shop_id AND name = :name AND holder = :holder;
 

@@ -86,12 +86,14 @@ class OnsiteWords(_Words):
     )
     carts: bool = Field(
         False,
-        description="Carts that the script reports count as carts: for a shop that does not tell of carts otherwise.",
+        description="Carts that the script reports count as carts: for a shop that does not tell of carts otherwise. "
+        "With a step by `onsite` or `webpush` those of visitors whom nobody names are followed up, too.",
     )
-    ask_for_push: Literal["second_page", "when_called", "never"] = Field(
+    ask_for_push: Literal["second_page", "after_cart", "when_called", "never"] = Field(
         "when_called",
-        description="When a visitor who allowed it is asked for web pushes: on the second page, when the shop's page "
-        "calls `tillbell.askForPush()`, or never. At most once in 30 days, and never as a page loads.",
+        description="When a visitor who allowed it is asked for web pushes: on the second page, once something lies in "
+        "the cart, when the shop's page calls `tillbell.askForPush()`, or never. At most once in 30 days, and never as "
+        "a page loads.",
     )
     texts: Mapping[About, TextWords] = Field(
         default_factory=dict,

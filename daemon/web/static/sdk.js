@@ -16,6 +16,7 @@
   let sending = 0;
   let push = null; // how to ask for pushes, if we may
   let wanted = false;
+  let filled = false; // something lies in the cart
   let shown = null; // closes what is shown
   const ending = new AbortController();
   const gone = () => ending.signal.aborted;
@@ -60,7 +61,8 @@
     const before = allowed.join();
     allowed = WORDS.filter((word) => words && words[word]);
     if (!allowed.length) {
-      const visitor = (memory || recall()).visitor;
+      const { visitor, endpoint } = memory || recall();
+      if (endpoint) await quietly(unsubscribe());
       if (visitor) await quietly(post("visitors", { visitor, allow: [] }));
       perhaps(() => [localStorage, sessionStorage].forEach((one) => one.removeItem(KEY)));
       memory = null;
@@ -75,6 +77,7 @@
     }
     if (!memory.visitor || memory.allowed !== allowed.join()) await visit(words.wording);
     keep();
+    if (memory.endpoint && !allowed.includes("push")) quietly(unsubscribe());
     if (badge) report("visit");
     flush();
     await look();
@@ -88,6 +91,8 @@
 
   const report = (type, data) => {
     if (gone()) return;
+    if (type === "cart") filled = Boolean(data && data.lines && data.lines.length);
+    perhapsAsk();
     waiting = waiting.filter((one) => type !== "cart" || one.type !== "cart"); // the newest counts
     waiting.push({ id: newId(), type, data: data || {} });
     waiting = waiting.slice(-20);
@@ -109,9 +114,9 @@
     try {
       const found = await post("notices", me());
       push = found.push;
+      if (allowed.includes("push")) quietly(renew());
       if (found.notice) hang(found.notice);
-      else if (push && push.ask === "second_page" && memory.pages > 1) later(askForPush, 3000);
-      if (push) renew();
+      else perhapsAsk();
       if (wanted) askForPush();
     } catch (error) {
       if (error.status !== 401 || again) return;
@@ -146,7 +151,7 @@
   const askForPush = () => {
     wanted = !push;
     if (gone() || shown || !push || !able() || !allowed.includes("push")) return;
-    if (Notification.permission !== "default" || Date.now() - (memory.asked || 0) < 30 * DAY) return;
+    if (Notification.permission === "denied" || memory.endpoint || Date.now() - (memory.asked || 0) < 30 * DAY) return;
     wanted = false;
     memory.asked = Date.now();
     keep();
@@ -156,20 +161,51 @@
       }
     });
   };
-  const renew = () => {
-    if (!able() || Notification.permission !== "granted" || Date.now() - (memory.renewed || 0) < DAY) return;
-    quietly(subscribe(""));
+  const perhapsAsk = () => {
+    const now = push && (push.ask === "second_page" ? memory.pages > 1 : push.ask === "after_cart" && filled);
+    if (now) later(askForPush, 3000);
+  };
+  const subscription = async () => {
+    const worker = await navigator.serviceWorker.getRegistration();
+    return worker && worker.pushManager.getSubscription();
+  };
+  const key = (one) => btoa(String.fromCharCode(...new Uint8Array(one.options.applicationServerKey)))
+    .replace(/\+/g, "-").replace(/\//g, "_").replace(/=/g, "");
+  const renew = async () => {
+    if (!able() || !(memory.endpoint || memory.said)) return;
+    const granted = Notification.permission === "granted";
+    if (memory.endpoint && !(granted && (await subscription()))) await unsubscribe(); // taken back in the browser itself
+    else if (granted && push && (memory.said || Date.now() - (memory.renewed || 0) > DAY)) await subscribe();
   };
   const subscribe = async (wording) => {
-    await navigator.serviceWorker.register(tag.dataset.worker || "/tillbell-sw.js");
-    const ready = await navigator.serviceWorker.ready;
-    const found = await ready.pushManager.getSubscription();
-    if (!found && !wording) return;
-    const key = { userVisibleOnly: true, applicationServerKey: push.key };
-    const subscription = found || (await ready.pushManager.subscribe(key));
-    await post("subscriptions", { ...me(), wording, subscription: subscription.toJSON() });
-    memory.renewed = Date.now();
+    memory.said = wording || memory.said || ""; // until it has been told
     keep();
+    await navigator.serviceWorker.register(tag.dataset.worker || "/tillbell-sw.js");
+    const worker = await navigator.serviceWorker.ready;
+    let one = await worker.pushManager.getSubscription();
+    if (one && key(one) !== push.key) {
+      if (one.endpoint !== memory.endpoint) return; // somebody else's
+      await one.unsubscribe(); // our key is another one now
+      await post("unsubscriptions", { endpoint: one.endpoint });
+      one = null;
+    }
+    one = one || (await worker.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: push.key }));
+    await post("subscriptions", { ...me(), wording: memory.said, subscription: one.toJSON() });
+    Object.assign(memory, { endpoint: one.endpoint, renewed: Date.now(), said: "" });
+    keep();
+    const note = { url: `${base}subscriptions`, body: { visitor: memory.visitor } };
+    worker.active.postMessage({ tillbell: note }); // should the browser change it without us
+  };
+  const unsubscribe = async () => {
+    const known = memory || recall();
+    const one = able() && (await subscription());
+    const ours = one && (one.endpoint === known.endpoint || (push && key(one) === push.key));
+    const endpoint = ours ? one.endpoint : known.endpoint;
+    if (ours) await one.unsubscribe();
+    if (endpoint) await post("unsubscriptions", { endpoint });
+    if (!known.visitor) return;
+    Object.assign(known, { endpoint: "", said: "", asked: Date.now() });
+    perhaps(() => localStorage.setItem(KEY, JSON.stringify(known)));
   };
 
   // In a shadow of its own: the page's styles do not reach in, and ours do not reach out.
@@ -187,11 +223,12 @@
     a, button { box-sizing: border-box; width: 100%; min-height: 3rem; padding: .7rem 1rem; border: 0; border-radius: 10px;
       background: none; font: inherit; text-decoration: none; cursor: pointer }
     .yes { display: block; margin-bottom: .4rem; font-weight: 600; box-shadow: inset 0 0 0 1px rgb(0 0 0 / .14) }
-    .x { position: absolute; top: .5rem; right: .5rem; width: 3rem; padding: 0; font-size: 1.5rem }
+    .x { position: absolute; top: .5rem; inset-inline-end: .5rem; width: 3rem; padding: 0; font-size: 1.5rem }
     :focus-visible { outline: 3px solid #1a66d6; outline-offset: 2px }
     @media (max-width: 480px) { dialog { margin-bottom: 0; width: 100vw; max-width: 100vw; border-radius: 20px 20px 0 0 } }
     @media (prefers-reduced-motion: no-preference) { dialog { animation: up .24s ease-out }
-      @keyframes up { from { opacity: 0; transform: translateY(1.5rem) } } }`;
+      @keyframes up { from { opacity: 0; transform: translateY(1.5rem) } } }
+    @media (forced-colors: active) { dialog, .yes { border: 2px solid } }`;
   const BASKET = "M3 4h2l2.2 10.2a1.6 1.6 0 0 0 1.6 1.3h8.1a1.6 1.6 0 0 0 1.6-1.2L20.4 8H6M9.5 20h.01M17 20h.01";
   const SVG = "http://www.w3.org/2000/svg";
 
@@ -216,7 +253,7 @@
     const x = button("x", { "aria-label": said.close }, "×");
     const line = { viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": "2", "stroke-linecap": "round" };
     const box = make("dialog", { role: "dialog", "aria-modal": "true", "aria-labelledby": "title", "aria-describedby": "text",
-      lang: said.lang, part: "dialog", closedby: "any" },
+      lang: said.lang, dir: "auto", part: "dialog", closedby: "any" },
       make("svg", { ...line, "aria-hidden": "true" }, make("path", { d: BASKET })),
       make("h2", { id: "title", part: "title" }, said.title), make("p", { id: "text", part: "text" }, said.text), yes, no, x);
     root.append(box);
@@ -253,6 +290,7 @@
     purchase: () => report("purchase"),
     identify: (text) => { badge = String(text || ""); if (badge) report("visit"); },
     askForPush,
+    unsubscribe: () => quietly(unsubscribe()),
     remove,
     push: ([name, ...words]) => api[name] && api[name](...words),
   };

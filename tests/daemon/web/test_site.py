@@ -84,11 +84,16 @@ async def test_the_script_is_served_to_every_page(page):
         script = await answer.read()
         assert (answer.status, answer.content_type) == (200, "text/javascript")
         assert answer.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
-        assert len(script) <= 12 * 1024
+        assert len(script) <= 15 * 1024
+        assert (answer.headers["Content-Encoding"], int(answer.headers["Content-Length"]) <= 5632) == ("gzip", True)
         assert b"cookie" not in script.replace(b"No cookie", b"")
         tag = answer.headers["ETag"]
     async with page.http.get("/sdk.js", headers={"If-None-Match": tag}) as answer:
         assert answer.status == 304
+    for plainly in ("identity", "gzip;q=0"):
+        async with page.http.get("/sdk.js", headers={"If-None-Match": tag, "Accept-Encoding": plainly}) as answer:
+            assert (answer.status, await answer.read()) == (200, script)
+            assert "Content-Encoding" not in answer.headers
 
 
 async def test_what_a_named_customer_reports_is_kept_with_their_name(page):

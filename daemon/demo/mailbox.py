@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email import policy
@@ -16,9 +15,10 @@ from html.parser import HTMLParser
 from typing import Self
 
 from daemon.clock import machine_now
-from daemon.demo.smtp import LONGEST_LINE, Session
+from daemon.post.listener import FINE, NOBODY, Limits, Listener
 
 PARSER = BytesParser(policy=policy.default)
+LIMITS = Limits(largest=25 << 20, at_once=250 << 20, connections=500, recipients=100, patience=300.0, session=86_400.0)
 UNSUBSCRIBE = "/u/"
 """What the path of an unsubscribe link begins with."""
 
@@ -119,8 +119,7 @@ class Mailbox:
         self.dead: set[str] = set()
         self.port = 0
         self._came = asyncio.Condition()
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.Task[None]] = set()
+        self._door = Listener(self.judge, self.keep, LIMITS, name="mailbox.localhost", more=("DSN",))
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -131,18 +130,11 @@ class Mailbox:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; `port` is the real one afterwards."""
-        self._server = await asyncio.start_server(self._serve, host, port, limit=LONGEST_LINE)
-        self.port = int(self._server.sockets[0].getsockname()[1])
+        self.port = await self._door.start(host, port)
 
     async def close(self) -> None:
         """Let go of all connections."""
-        if self._server is not None:
-            self._server.close()
-        for task in self._open:
-            task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
+        await self._door.close()
 
     def of(self, address: str) -> list[Letter]:
         """The letters to this address, oldest first."""
@@ -159,28 +151,14 @@ class Mailbox:
         """What came more often than once, by Message-ID and recipient."""
         return {key: count for key, count in self.copies.items() if count > 1}
 
-    async def take(self, sender: str, recipients: tuple[str, ...], octets: bytes) -> str:
-        """Keep one mail; the reply to its final dot."""
+    async def keep(self, sender: str, recipient: str, octets: bytes) -> None:
+        """One mail for one of those it was sent to."""
         async with self._came:
-            for recipient in recipients:
-                letter = Letter(len(self.letters) + 1, self.now(), sender, recipient, octets)
-                self.letters.append(letter)
-                self.copies[letter.message_id, recipient] += 1
+            letter = Letter(len(self.letters) + 1, self.now(), sender, recipient, octets)
+            self.letters.append(letter)
+            self.copies[letter.message_id, recipient] += 1
             self._came.notify_all()
-        return f"250 2.0.0 taken as {len(self.letters)}"
 
     def judge(self, address: str) -> str:
         """The reply to a RCPT."""
-        if address.casefold() in self.dead:
-            return "550 5.1.1 nobody of this name lives here"
-        return "250 2.1.5 fine"
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._open.add(task)
-        try:
-            with suppress(asyncio.CancelledError):
-                await Session(reader, writer, self.take, self.judge).serve()
-        finally:
-            self._open.discard(task)
+        return NOBODY if address.casefold() in self.dead else FINE

@@ -15,7 +15,7 @@ from daemon.errors import ConfigurationError
 from daemon.mail.headers import Errand, message_id
 from daemon.post import finding
 from daemon.post.finding import Finding
-from daemon.post.listener import Listener
+from daemon.post.listener import FINE, NOBODY, Listener
 from daemon.store import inbox
 from daemon.store.inbox import Delivery
 
@@ -94,7 +94,7 @@ async def listen(context: Context) -> Listener | None:
         assert shop_id is not None  # asked before, when the recipient was named
         await keep(context, shop_id, with_envelope(sender, recipient, octets))
 
-    listener = Listener(lambda address: shop_of(context, address) is not None, take)
+    listener = Listener(lambda address: FINE if shop_of(context, address) is not None else NOBODY, take)
     try:
         number = await listener.start(host.strip("[]") or None, int(port))
     except OSError as error:

@@ -15,7 +15,7 @@ from daemon.flow import letterbox
 from daemon.logs import told
 from daemon.post import finding
 from daemon.post.imap import Mailbox, MailboxError, Place
-from daemon.post.listener import LARGEST
+from daemon.post.listener import LIMITS
 from daemon.store import clock, work
 from daemon.store.database import is_transient
 from rules.shops import MailboxWords
@@ -221,7 +221,7 @@ async def _taken(one: Look, box: Mailbox, number: int) -> None:
     head = await asyncio.to_thread(box.head, number)
     if not _may_be_ours(one.context, head):
         return
-    raw = await asyncio.to_thread(box.whole, number, LARGEST)
+    raw = await asyncio.to_thread(box.whole, number, LIMITS.largest)
     found = await asyncio.to_thread(finding.read, raw)
     about = letterbox.whose(one.context, found)
     if about is None or not one.context.knows(about.shop_id):

@@ -8,35 +8,47 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
 log = structlog.get_logger()
 
-LARGEST = 10 * 1024 * 1024
-"""Octets of one mail."""
-AT_ONCE = 4 * LARGEST
-"""Octets of all mails that are being received; beyond that a client is asked to come again."""
-MOST_CONNECTIONS = 20
-MOST_RECIPIENTS = 50
-MOST_MISTAKES = 10
 LONGEST_LINE = 64 * 1024
 LONGEST_COMMAND = 2048
-PATIENCE = 60.0
-"""Seconds that a client may be silent."""
-DATA_PATIENCE = 180.0
-"""Seconds from DATA to the final dot."""
-SESSION = 900.0
 PATH = re.compile(r"(FROM|TO):\s*<([^<>\s]{0,320})>((?:\s+\S+)*)\s*", re.IGNORECASE)
-EXTENSIONS = ("PIPELINING", f"SIZE {LARGEST}", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
+EXTENSIONS = ("PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES")
+FINE = "250 2.1.5 go on"
+NOBODY = "550 5.1.1 nobody of that name here"
 LATER = "451 4.3.0 not now, come again"
 
-Ours = Callable[[str], bool]
-"""Whether mail to this address is taken."""
+Judge = Callable[[str], str]
+"""An address; the answer is the reply to its RCPT."""
 Keep = Callable[[str, str, bytes], Awaitable[None]]
 """Sender, recipient and octets; returns when the mail is safe. Whatever it raises, the client is to come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client can make us hold."""
+
+    largest: int = 10 * 1024 * 1024
+    """Octets of one mail, as told in EHLO (RFC 1870)."""
+    at_once: int = 40 * 1024 * 1024
+    """Octets of all mails that are being received; beyond that a client is asked to come again."""
+    connections: int = 20
+    recipients: int = 50
+    mistakes: int = 10
+    patience: float = 60.0
+    """Seconds that a client may be silent."""
+    data_patience: float = 180.0
+    """Seconds from DATA to the final dot."""
+    session: float = 900.0
+    """Seconds until a client has to come again."""
+
+
+LIMITS = Limits()
 
 
 @dataclass(slots=True)
@@ -46,11 +58,23 @@ class Envelope:
 
 
 class Listener:
-    """`held`: octets of mails that are on their way in."""
+    """`held`: octets of mails that are on their way in. `name` is what it calls itself, `more` what it can do besides
+    `EXTENSIONS`."""
 
-    def __init__(self, ours: Ours, keep: Keep) -> None:
-        self.ours = ours
+    def __init__(
+        self,
+        judge: Judge,
+        keep: Keep,
+        limits: Limits = LIMITS,
+        *,
+        name: str = "tillbell takes reports and replies",
+        more: Sequence[str] = (),
+    ) -> None:
+        self.judge = judge
         self.keep = keep
+        self.limits = limits
+        self.name = name
+        self.extensions = (*EXTENSIONS, f"SIZE {limits.largest}", *more)
         self.held = 0
         self.sessions: set[asyncio.Task[None]] = set()
         self.server: asyncio.Server | None = None
@@ -69,7 +93,7 @@ class Listener:
         await asyncio.gather(*self.sessions, return_exceptions=True)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self.sessions) >= MOST_CONNECTIONS:
+        if len(self.sessions) >= self.limits.connections:
             writer.write(b"421 4.3.2 too many connections\r\n")
             writer.close()
             return
@@ -83,6 +107,7 @@ class Session:
 
     def __init__(self, listener: Listener, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.listener = listener
+        self.limits = listener.limits
         self.reader = reader
         self.writer = writer
         self.protocol = ""
@@ -93,11 +118,11 @@ class Session:
     async def serve(self) -> None:
         """Until QUIT, silence, or too many mistakes."""
         try:
-            async with asyncio.timeout(SESSION):
-                self.say("220 tillbell takes reports and replies")
+            async with asyncio.timeout(self.limits.session):
+                self.say(f"220 {self.listener.name}")
                 while not self.done:
                     await self.writer.drain()
-                    async with asyncio.timeout(PATIENCE):
+                    async with asyncio.timeout(self.limits.patience):
                         line = await self.reader.readuntil(b"\r\n")
                     await self.obey(line)
                 await self.writer.drain()
@@ -117,7 +142,7 @@ class Session:
 
     def refuse(self, text: str) -> None:
         self.mistakes += 1
-        if self.mistakes >= MOST_MISTAKES:
+        if self.mistakes >= self.limits.mistakes:
             self.done = True
             text = "421 4.7.0 too many mistakes"
         self.say(text)
@@ -128,8 +153,8 @@ class Session:
         match verb.upper():
             case "LHLO" | "EHLO" | "HELO" as hello:
                 self.protocol, self.envelope = hello, Envelope()
-                extensions = () if hello == "HELO" else EXTENSIONS
-                self.say("250 tillbell", *(f"250 {extension}" for extension in extensions))
+                extensions = () if hello == "HELO" else self.listener.extensions
+                self.say(f"250 {self.listener.name}", *(f"250 {extension}" for extension in extensions))
             case "MAIL":
                 self.mail(words)
             case "RCPT":
@@ -156,7 +181,7 @@ class Session:
         if found is None or found[1].upper() != "FROM":
             return self.refuse("501 5.5.4 write MAIL FROM:<address>")
         size = re.search(r"\bSIZE=(\d{1,20})", found[3], re.IGNORECASE)
-        if size and int(size[1]) > LARGEST:
+        if size and int(size[1]) > self.limits.largest:
             return self.refuse("552 5.3.4 too large")
         self.envelope.sender = found[2]
         return self.say("250 2.1.0 go on")
@@ -167,12 +192,13 @@ class Session:
             return self.refuse("503 5.5.1 MAIL comes first")
         if found is None or found[1].upper() != "TO" or not found[2]:
             return self.refuse("501 5.5.4 write RCPT TO:<address>")
-        if len(self.envelope.recipients) >= MOST_RECIPIENTS:
+        if len(self.envelope.recipients) >= self.limits.recipients:
             return self.say("452 4.5.3 too many recipients")
-        if not self.listener.ours(found[2]):
-            return self.refuse("550 5.1.1 nobody of that name here")
+        reply = self.listener.judge(found[2])
+        if not reply.startswith("2"):
+            return self.refuse(reply)
         self.envelope.recipients.append(found[2])
-        return self.say("250 2.1.5 go on")
+        return self.say(reply)
 
     async def data(self) -> None:
         """All up to the final dot; it counts only when the dot has come (RFC 5321 section 4.1.1.4)."""
@@ -183,7 +209,7 @@ class Session:
         await self.writer.drain()
         octets, wrong = bytearray(), ""
         try:
-            async with asyncio.timeout(DATA_PATIENCE):
+            async with asyncio.timeout(self.limits.data_patience):
                 while (line := await self.line()) != b".\r\n":
                     wrong = wrong or self.too_much(octets, line)
                     if not wrong:
@@ -196,13 +222,13 @@ class Session:
         return None
 
     async def line(self) -> bytes:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(self.limits.patience):
             return await self.reader.readuntil(b"\r\n")
 
     def too_much(self, octets: bytearray, line: bytes) -> str:
-        if len(octets) + len(line) > LARGEST:
+        if len(octets) + len(line) > self.limits.largest:
             return "552 5.3.4 too large"
-        return "452 4.3.1 too much is arriving at once" if self.listener.held + len(line) > AT_ONCE else ""
+        return "452 4.3.1 too much is arriving at once" if self.listener.held + len(line) > self.limits.at_once else ""
 
     async def answer(self, envelope: Envelope, octets: bytes, wrong: str) -> None:
         """One reply for each recipient in LMTP (RFC 2033 section 4.2), in SMTP one for all of them."""

@@ -55,7 +55,7 @@ async def test_a_mail_arrives_as_it_was_sent(mailbox: Mailbox) -> None:
 
 
 async def test_its_links_are_told_apart(mailbox: Mailbox) -> None:
-    await mailbox.take("b@shop.example", ("ada@post.example",), letter().as_bytes())
+    await mailbox.keep("b@shop.example", "ada@post.example", letter().as_bytes())
     found = mailbox.letters[0].found
     assert found.links == ("http://shop.example/cart",)
     assert found.hidden == ("http://shop.example/",)
@@ -110,7 +110,7 @@ async def test_what_it_refuses(mailbox: Mailbox, commands: list[str], reply: str
 
 async def test_the_same_mail_twice_is_counted(mailbox: Mailbox) -> None:
     for message_id in ("<1@shop.example>", "<2@shop.example>", "<1@shop.example>"):
-        await mailbox.take("b@shop.example", ("ada@post.example",), letter(message_id).as_bytes())
+        await mailbox.keep("b@shop.example", "ada@post.example", letter(message_id).as_bytes())
     assert mailbox.duplicates == {("1@shop.example", "ada@post.example"): 2}
 
 

@@ -6,12 +6,12 @@ import asyncio
 import smtplib
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from daemon.post import listener
-from daemon.post.listener import Listener
+from daemon.post.listener import FINE, LIMITS, NOBODY, Listener
 
 MAIL = b"Subject: hello\r\n\r\nworld\r\n"
 
@@ -22,9 +22,12 @@ class Door:
     def __init__(self) -> None:
         self.kept: list[tuple[str, str, bytes]] = []
         self.trouble: dict[str, Exception] = {}
-        self.listener = Listener(lambda address: address.endswith("@ours.example"), self.keep)
+        self.listener = Listener(self.judge, self.keep)
         self.port = 0
         self.lines: list[Line] = []
+
+    def judge(self, address: str) -> str:
+        return FINE if address.endswith("@ours.example") else NOBODY
 
     async def keep(self, sender: str, recipient: str, octets: bytes) -> None:
         if recipient in self.trouble:
@@ -137,8 +140,8 @@ async def test_only_a_whole_line_with_a_dot_ends_a_mail(door):
     assert door.kept[0][2] == b"one\n.\nMAIL FROM:<evil@x.example>\n.\r\n.two\r\n"
 
 
-async def test_a_mail_that_is_too_large_is_refused(door, monkeypatch):
-    monkeypatch.setattr(listener, "LARGEST", 1000)
+async def test_a_mail_that_is_too_large_is_refused(door):
+    door.listener.limits = replace(LIMITS, largest=1000)
     line = await greeted(door)
     assert (await line.says(b"MAIL FROM:<> SIZE=1001"))[0][:3] == "552"
     await line.says(b"MAIL FROM:<>", b"RCPT TO:<a@ours.example>", b"DATA")
@@ -147,8 +150,8 @@ async def test_a_mail_that_is_too_large_is_refused(door, monkeypatch):
     assert door.listener.held == 0
 
 
-async def test_many_at_once_are_asked_to_come_again(door, monkeypatch):
-    monkeypatch.setattr(listener, "AT_ONCE", 1000)
+async def test_many_at_once_are_asked_to_come_again(door):
+    door.listener.limits = replace(LIMITS, at_once=1000)
     first, second = await greeted(door), await greeted(door)
     for line in (first, second):
         await line.says(b"MAIL FROM:<>", b"RCPT TO:<a@ours.example>", b"DATA")
@@ -160,8 +163,8 @@ async def test_many_at_once_are_asked_to_come_again(door, monkeypatch):
     assert door.listener.held == 0
 
 
-async def test_there_are_only_so_many_connections(door, monkeypatch):
-    monkeypatch.setattr(listener, "MOST_CONNECTIONS", 2)
+async def test_there_are_only_so_many_connections(door):
+    door.listener.limits = replace(LIMITS, connections=2)
     lines = [await greeted(door), await greeted(door)]
     third = await door.open()
     assert (await third.reply())[:3] == "421"
@@ -170,15 +173,15 @@ async def test_there_are_only_so_many_connections(door, monkeypatch):
     await greeted(door)
 
 
-async def test_a_silent_client_is_let_go(door, monkeypatch):
-    monkeypatch.setattr(listener, "PATIENCE", 0.05)
+async def test_a_silent_client_is_let_go(door):
+    door.listener.limits = replace(LIMITS, patience=0.05)
     line = await greeted(door)
     assert (await line.reply())[:3] == "421"
     assert await line.is_shut()
 
 
-async def test_a_client_that_drips_its_mail_is_let_go(door, monkeypatch):
-    monkeypatch.setattr(listener, "DATA_PATIENCE", 0.05)
+async def test_a_client_that_drips_its_mail_is_let_go(door):
+    door.listener.limits = replace(LIMITS, data_patience=0.05)
     line = await greeted(door)
     await line.says(b"MAIL FROM:<>", b"RCPT TO:<a@ours.example>", b"DATA")
     line.writer.write(b"x\r\n")

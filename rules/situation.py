@@ -86,6 +86,9 @@ class TakenWords(Words):
     state: MessageState = Field("accepted", description="What became of the message.")
     at: AwareDatetime = Field(description="When.")
     reactions: tuple[Reaction, ...] = Field((), description="What the person did with it.")
+    maybe: tuple[Literal["opened", "clicked"], ...] = Field(
+        (), description="What came of it that may be a machine's, like Apple's proxy opening every mail."
+    )
 
 
 class CountedWords(Words):
@@ -120,7 +123,8 @@ class Situation(Words):
             person=self._person(),
             started_at=self.started_at or self.cart.changed_at + policy.starts.rests_for,
             taken=tuple(
-                facts.Taken(one.step, one.channel, one.state, one.at, frozenset(one.reactions)) for one in self.taken
+                facts.Taken(one.step, one.channel, one.state, one.at, frozenset(one.reactions), frozenset(one.maybe))
+                for one in self.taken
             ),
             counted=tuple(sorted(counted, key=lambda one: one.at, reverse=True)),
             ended_by=self.ended_by or "",

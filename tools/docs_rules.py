@@ -186,7 +186,8 @@ def _conditions() -> Iterator[str]:
     yield "* `unless: {remind: [opened, clicked]}` has three answers. Opened or clicked by a human: the step is left"
     yield "  out. Neither: it goes. Opened by machines at most, as Apple does with every mail: `on_unknown_open` says."
     yield "  Where `remind` may not have arrived, the step waits. Where opens may not be followed, there is no pixel,"
-    yield "  and clicks decide."
+    yield "  and clicks decide. So under a profile that asks for tracking consent `check` refuses a step that `opened`"
+    yield "  alone decides; write `[clicked]`, or `[opened, clicked]`, of which the click counts for who gave none."
     yield "* `{cart: {…}}` and `{person: {…}}`: all of the words inside must hold."
     yield "* Of several entries `only_if` wants every one; `unless` is content with one."
     yield (

@@ -238,6 +238,33 @@ def test_what_must_fit_together(folder, shops, policy, expected):
     assert mistakes(folder) == expected
 
 
+@pytest.mark.parametrize("word", ["unless", "only_if"])
+@pytest.mark.parametrize(
+    ("legal", "forbids"),
+    [
+        ("de", True),
+        ("at", True),
+        ("ch", True),
+        ("fr", True),
+        ("it", True),
+        ("uk", True),
+        ("us", False),
+        ("none", False),
+    ],
+)
+def test_opens_alone_decide_only_where_anybody_may_be_followed(folder, legal, forbids, word):
+    write(folder, "shops.yaml", SHOPS)
+    for asked, refused in (("[opened]", forbids), ("[opened, clicked]", False), ("[clicked]", False)):
+        write(
+            folder,
+            "main.yaml",
+            f"extends: default\nlegal: {legal}\nsteps: [{{name: doubts, {word}: {{remind: {asked}}}}}]\n",
+        )
+        found = mistakes(folder)
+        assert bool(found) is refused
+        assert all(f"hint: `{word}: {{remind: [clicked]}}`" in one and f'profile "{legal}"' in one for one in found)
+
+
 def test_own_templates_lie_beside_the_rules(folder):
     write(folder, "main.yaml", "extends: default\nsteps: [{name: thanks, send: email, after: 5h}]\n")
     assert "there is no template" in mistakes(folder)[0]

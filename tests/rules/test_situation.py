@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from rules.ladder import decide
 from rules.policy import Policy
 from rules.situation import Situation, instant, read_situation
 
@@ -55,6 +56,28 @@ def test_every_channel_can_be_tried():
     }  # fmt: skip
     assert (facts.person.fewer, facts.person.resting_until.day, facts.person.region) == (True, 6, "US-TX")
     assert facts.person.suppressed == {"sms", "audience"}
+
+
+@pytest.mark.parametrize(
+    ("came", "expected"),
+    [
+        pytest.param('"reactions": ["opened"]', "was opened", id="by a human: left out"),
+        pytest.param('"maybe": ["opened"]', "a click is waited for 14 h longer", id="by Apple's proxy: waits"),
+        pytest.param('"reactions": []', "again is due 8 h after the last change", id="by nobody: goes"),
+    ],
+)
+def test_an_open_can_be_a_machine_s(came, expected):
+    steps = [
+        {"name": "remind", "send": "email", "after": "1h"},
+        {"name": "again", "send": "email", "after": "8h", "unless": {"remind": ["opened", "clicked"]}},
+    ]
+    policy = Policy.model_validate({"name": "p", "legal": "us", "steps": steps})
+    taken = f', "taken": [{{"step": "remind", "at": "2026-05-04T11:00:00+02:00", {came}}}]'
+    text = (LEAST % taken).replace('"person": {}', '"person": {"email": "ada@example.org"}')
+    situation = read_situation(text, "cart.json")
+    assert isinstance(situation, Situation), situation
+    verdict = decide(policy, situation.told(policy), instant("+8h", situation.cart.changed_at))
+    assert expected in verdict.because
 
 
 @pytest.mark.parametrize(

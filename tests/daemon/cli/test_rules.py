@@ -127,6 +127,17 @@ def test_try_as_json(folder, capsys):
     assert all(question["passed"] for question in answer["starts"])
 
 
+def test_try_can_tell_that_only_a_machine_opened_the_mail(folder, capsys):
+    steps = "[{name: remind, after: 1h}, {name: doubts, after: 8h, unless: {remind: [opened, clicked]}}]"
+    (folder / "main.yaml").write_text(f"extends: default\nwithout: [last-call]\nlegal: us\nsteps: {steps}\n", "utf-8")
+    told = json.loads(CART.read_text("utf-8"))
+    told["taken"][0] |= {"reactions": [], "maybe": ["opened"]}
+    (folder / "cart.json").write_text(json.dumps(told), "utf-8")
+    code, said = run(capsys, "try", folder / "cart.json", "--at", "+9h")
+    assert code == 0
+    assert "machines at most opened what came before, so a click is waited for 14 h longer" in said.out
+
+
 def test_try_needs_to_know_which_policy(folder, capsys):
     (folder / "other.yaml").write_text("extends: fashion\n", "utf-8")
     code, said = run(capsys, "try", CART, "--at", "+24h")

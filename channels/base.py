@@ -163,6 +163,8 @@ class Event:
     """Who wrote; empty for news of a message."""
     recipient: str = ""
     """Whom they wrote to: one of our senders."""
+    service: str = ""
+    """The provider's name of the group of senders that it belongs to, if it is in one."""
     text: str = ""
     code: str = ""
     dead: bool = False

@@ -71,7 +71,8 @@ def _inbound(said: Mapping[str, str], sid: str) -> Event:
         key=f"{sid} received",
         provider_id=sid,
         address=said.get("From", "").removeprefix(WHATSAPP),
-        recipient=said.get("MessagingServiceSid") or said.get("To", ""),
+        recipient=said.get("To", "").removeprefix(WHATSAPP),
+        service=said.get("MessagingServiceSid", ""),
         text=said["Body"],
     )
 

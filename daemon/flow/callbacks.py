@@ -13,7 +13,7 @@ import structlog
 from channels.base import Event
 from daemon import tokens
 from daemon.context import Context, address_hmac
-from daemon.flow import optin, reputation
+from daemon.flow import optin, reputation, texts
 from daemon.flow.consents import Proof
 from daemon.logs import told
 from daemon.store import callbacks, inbox, persons, post, recoveries, suppressions
@@ -45,16 +45,29 @@ class Read:
 
 
 def deliveries(context: Context, channel: str, events: Sequence[Event]) -> list[Delivery]:
-    """As the inbox keeps them: news of a message for its shop, what a person wrote for every shop that knows them."""
+    """As the inbox keeps them: news of a message for its shop, what a person wrote for each shop that may be meant."""
     rows = []
     for event in events:
         token = tokens.read(context.secrets, event.message) if event.message else None
         if event.message and (token is None or token.purpose != "told" or not context.knows(token.shop_id)):
             continue
-        shops = [token.shop_id] if token else sorted({*context.shop_ids.values(), *context.former.values()})
+        shops = [token.shop_id] if token else _meant(context, event)
         raw = json.dumps(asdict(event), ensure_ascii=False, separators=(",", ":")).encode()
         rows += [Delivery(shop_id, SOURCE + channel, event.key, raw) for shop_id in shops]
     return rows
+
+
+def _meant(context: Context, event: Event) -> list[int]:
+    """The shops whose texts come from where somebody wrote to: all of them where that is nobody's, and those that were
+    taken out of shops.yaml, of which nobody can tell any more."""
+    written_to = {event.recipient, event.service} - {""}
+    shops, settings = context.keeper.book.shops, context.settings
+    theirs = [
+        number
+        for name, number in context.shop_ids.items()
+        if name in shops and texts.sender_of(shops[name], settings).removeprefix("whatsapp:") in written_to
+    ]
+    return sorted({*(theirs or context.shop_ids.values()), *context.former.values()})
 
 
 async def work_off(context: Context, shop_id: int, now: datetime, limit: int = 200) -> int:

@@ -26,13 +26,14 @@ async def show(request: web.Request) -> web.Response:
     try:
         async with asyncio.timeout(READ_PATIENCE):
             found = await optins.of_token(state.context.pool, shop_id, optin.token_hash(token))
+            now = await shop_now(state.context.pool)
     except Exception as error:
         if not is_transient(error):
             raise
         return _page(request, state, "busy", shop_id, None, status=503)
     if found is None:
         return _broken(request, state)
-    over = found.not_after < await shop_now(state.context.pool) or not found.same_address
+    over = found.not_after < now or not found.same_address
     page: pages.Page = "opt_in_done" if found.state == "confirmed" else "opt_in_over" if over else "opt_in"
     return _page(request, state, page, shop_id, found)
 

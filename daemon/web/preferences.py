@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from aiohttp import web
 from babel.dates import format_date
@@ -33,11 +34,12 @@ async def show(request: web.Request) -> web.Response:
     try:
         async with asyncio.timeout(READ_PATIENCE):
             choice = await consents.choice(state.context.pool, token.shop_id, token.message_id)
+            now = await shop_now(state.context.pool)
     except Exception as error:
         if not is_transient(error):
             raise
         return _busy(request, state, token)
-    return await _page(request, state, token, choice)
+    return _page(request, state, token, choice, now)
 
 
 async def act(request: web.Request) -> web.Response:
@@ -58,11 +60,12 @@ async def act(request: web.Request) -> web.Response:
     )  # fmt: skip
     try:
         choice = await preferences.change(state.context, token.shop_id, token.message_id, wishes, proof)
+        now = await shop_now(state.context.pool)
     except Exception as error:
         if not is_transient(error):
             raise
         return _busy(request, state, token)
-    return await _page(request, state, token, choice, done=True)
+    return _page(request, state, token, choice, now, done=True)
 
 
 async def read_wishes(request: web.Request) -> Wishes | None:
@@ -86,14 +89,14 @@ def _wording(request: web.Request, state: State, token: Token) -> str:
     return f"{words['title']} {words['text'].replace('{shop}', house.name)} [x] {words['email']}"
 
 
-async def _page(
-    request: web.Request, state: State, token: Token, choice: Choice | None, *, done: bool = False
+def _page(
+    request: web.Request, state: State, token: Token, choice: Choice | None, now: datetime, *, done: bool = False
 ) -> web.Response:
     house = house_of(state, token.shop_id)
     if choice is None:
         return pages.answer(request, "broken", "", house, status=404)
     locale = choice.chosen_locale or choice.locale
-    until, now = choice.resting_until, await shop_now(state.context.pool)
+    until = choice.resting_until
     spoken = language(locale, request.headers.get("Accept-Language", ""), house.locale)
     kept = format_date(until.date(), "long", locale=spoken) if until is not None and until > now else ""
     values = {"done": done, "fewer_on": choice.fewer, "locale": choice.chosen_locale}

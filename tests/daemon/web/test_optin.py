@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from daemon.flow import optin
+from daemon.flow.consents import Proof
+from daemon.shops.base import Customer
+from daemon.store import clock
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -29,3 +32,32 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 )
 async def test_what_does_not_press_the_button_is_told_so(site, body, status):
     assert (await site.ask("POST", f"/y/{optin.make_token(site.shop_id)}", **body))[0] == status
+
+
+DIES = """
+ALTER TABLE clock RENAME TO kept;
+CREATE VIEW clock AS SELECT kept.* FROM kept, pg_terminate_backend(pg_backend_pid())
+"""
+
+
+async def asked(site) -> str:
+    """The token that somebody was sent."""
+    proof = Proof("form", wording="Ja, gern.")
+    now = await clock.shop_now(site.context.pool)
+    await optin.request(site.context, site.shop_id, Customer(email="ada@example.org"), ["email_mkt"], proof, now)
+    token = optin.make_token(site.shop_id)
+    await site.context.pool.execute(
+        "UPDATE opt_in SET state = 'accepted', fence = 1, sending_at = $1, token_sha256 = $2",
+        now,
+        optin.token_hash(token),
+    )
+    return token
+
+
+async def test_a_database_that_goes_away_between_two_questions_is_told_as_such(site):
+    links = [f"/y/{await asked(site)}", f"/p/{(await site.letter()).token('prefer')}"]
+    assert [(await site.ask("GET", link))[0] for link in links] == [200, 200]
+    await site.context.pool.execute(DIES)
+    for link in links:
+        status, response, _ = await site.ask("GET", link)
+        assert (status, response.content_type) == (503, "text/html")

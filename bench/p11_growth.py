@@ -25,7 +25,7 @@ from bench.phases import STEPS, drained
 from bench.place import NOON, Place
 from channels.base import Message, Outcome
 from daemon.context import Context
-from daemon.flow import decide, deliver, enrol, keep
+from daemon.flow import decide, deliver, enrol, keep, outcomes
 from daemon.flow.ingest import micros
 from daemon.flow.keep import Look
 from daemon.shops.base import OrderSnapshot
@@ -109,7 +109,7 @@ async def cycle(context: Context, number: int, spans: Spans) -> None:
     taken = Outcome("accepted", code="250")
     for start in range(0, CHANGED, 100):
         group = [(Message(shop_id, one.id, one.fence, "", None), taken) for one, _ in claims[start : start + 100]]  # type: ignore[arg-type]  # nothing is sent
-        await deliver.write_outcomes(context, shop_id, "email", group)
+        await outcomes.write(context, shop_id, "email", group)
     until_now("recorded")
     await buy(context, [order(one) for one in chosen[: CHANGED // 2]])
     until_now("stopped")

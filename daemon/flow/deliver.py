@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,11 +12,10 @@ import structlog
 
 from channels import points
 from channels.base import Channel, Message, Nothing, Outcome
-from daemon import metrics
 from daemon.batcher import Batcher
 from daemon.clock import monotonic
 from daemon.context import Context
-from daemon.flow import allowances, budgets, policies, pushes, regain, shop_orders
+from daemon.flow import allowances, budgets, outcomes, policies, pushes, regain, shop_orders
 from daemon.flow.pace import Pace, pace_of
 from daemon.flow.writers import WRITERS
 from daemon.logs import told
@@ -43,8 +41,6 @@ AGAIN = 0.5
 """Seconds until an outcome is written again when the database was away."""
 GATE_HOLDS = timedelta(seconds=10)
 """Machine time since the gate after which a claim whose COMMIT was not answered does not leave any more."""
-NO_BYTE = frozenset({"not_sent", "address", "content", "bug"})
-"""Codes of outcomes of which no byte has left."""
 STALE = timedelta(hours=1)
 """Content prepared longer ago than this is prepared again."""
 
@@ -139,7 +135,7 @@ def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
         return [(one.id in wanted, asked_at) for one in asked]
 
     async def record(group: Sequence[tuple[Message, Outcome]]) -> list[None]:
-        await write_outcomes(context, shop_id, channel.name, group)
+        await outcomes.write(context, shop_id, channel.name, group)
         return [None] * len(group)
 
     made = Delivery(context, shop_id, channel, Batcher("record", record), Batcher("recheck", recheck, group=200), set())
@@ -346,6 +342,7 @@ def _start(sender: Delivery, work: Coroutine[Any, Any, None]) -> None:
 def _message(sender: Delivery, one: Claim, case: Case) -> tuple[Message, Outcome | None]:
     """What the channel gets; or what became of it already, as nothing can be made of it."""
     try:
+        case = pushes.made_for(sender.context, one, case)
         address = _address(sender, case, rehearsal=one.rehearsal)
         content = WRITERS[sender.channel.name].composed(sender.context, sender.shop_id, one, case)
     except MailError as error:
@@ -360,33 +357,6 @@ def _message(sender: Delivery, one: Claim, case: Case) -> tuple[Message, Outcome
 
 def _address(sender: Delivery, case: Case, *, rehearsal: bool) -> str:
     return WRITERS[sender.channel.name].address(sender.context, sender.shop_id, case, rehearsal=rehearsal)
-
-
-async def write_outcomes(
-    context: Context, shop_id: int, channel: str, group: Sequence[tuple[Message, Outcome]]
-) -> None:
-    """A group of outcomes in one write. A sender's fault rests the channel and costs no message a try."""
-    now = await clock.shop_now(context.pool)
-    name = context.shop_called(shop_id)  # its shop may have left shops.yaml while they were on the wire
-    rows = [(message.id, message.fence, outcome) for message, outcome in group]
-    points.reached("recording")
-    closed = await messages.record(context.pool, shop_id, rows, now, pushes.gone(context, group))
-    points.reached("recorded")
-    faults = [outcome for _, outcome in group if outcome.rest_channel]
-    if faults:
-        await messages.rest_channel(context.pool, shop_id, channel, faults[0].error)
-        log.error("recorded", shop=name, channel=channel, rests="yes", because=faults[0].error)
-    await allowances.heed(context, channel, group)
-    counts = Counter(one.state for one in closed)
-    for state, number in counts.items():
-        metrics.messages.labels(channel, state).inc(number)
-    kept = sum(outcome.code in NO_BYTE for _, outcome in group)
-    if len(group) > kept:
-        log.info("sent", shop=name, channel=channel, messages=len(group) - kept)
-    log.info("recorded", shop=name, channel=channel, **counts, **({"not_sent": kept} if kept else {}))
-    if any(one.state != "retry_wait" for one in closed):
-        context.ring("decide", shop_id)
-    context.ring("deliver", shop_id)
 
 
 async def drain(context: Context) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from hashlib import blake2b
 
@@ -38,18 +39,21 @@ def prepare(context: Context, shop_id: int, one: ToPrepare, case: Case, wares: W
     rendered = render_push(spoken, step.template_name, values, tracked)
     payload(rendered.parts, topic(context, shop_id, one.id))  # what is too long is said now
     content = {**rendered.parts, "policy": case.policy_name}
+    if endpoint := address(context, shop_id, case, rehearsal=one.rehearsal):
+        content["to"] = _hmac(context, endpoint)
     links = [LinkRow(link.no, link.kind, link.target) for link in rendered.links]
     return Prepared(one.id, content, tracked=tracked is not None, facts_no=case.facts_no, links=links)
 
 
 def composed(context: Context, shop_id: int, claim: Claim, case: Case) -> Content:
-    """The push of a claimed message, for the browser that was seen last. Raises MailError."""
-    if case.browser is None:
-        raise MailError("no browser of theirs takes pushes any more")
+    """The push of a claimed message, for its browser. Raises MailError."""
+    if not case.browsers:
+        raise MailError("the browser it was made for takes no pushes any more")
+    browser = case.browsers[0]
     parts = {key: str(value) for key, value in claim.content.items()}
     name = topic(context, shop_id, claim.id)
     lives = claim.not_after - claim.sending_at if claim.not_after and claim.sending_at else MOST
-    return Push(payload(parts, name), case.browser.p256dh, case.browser.auth, min(max(lives, LEAST), MOST), name)
+    return Push(payload(parts, name), browser.p256dh, browser.auth, min(max(lives, LEAST), MOST), name)
 
 
 def topic(context: Context, shop_id: int, message_id: int) -> str:
@@ -61,7 +65,18 @@ def topic(context: Context, shop_id: int, message_id: int) -> str:
 
 def address(context: Context, shop_id: int, case: Case, *, rehearsal: bool) -> str:
     """The endpoint of the browser that was seen last; empty: none, or a rehearsal, which has no browser of its own."""
-    return "" if rehearsal or case.browser is None else case.browser.endpoint
+    return "" if rehearsal or not case.browsers else case.browsers[0].endpoint
+
+
+def made_for(context: Context, claim: Claim, case: Case) -> Case:
+    """With no browser but the one that the message was made for. A push whose fate nobody knows may thus go out once
+    more to the same browser, where it replaces itself, and never to another."""
+    to = str(claim.content.get("to", ""))
+    return replace(case, browsers=[one for one in case.browsers if _hmac(context, one.endpoint) == to]) if to else case
+
+
+def _hmac(context: Context, endpoint: str) -> str:
+    return address_hmac(context.pepper, "push", endpoint).hex()
 
 
 def gone(context: Context, group: Sequence[tuple[Message, Outcome]]) -> Mapping[int, bytes]:

@@ -44,8 +44,8 @@ class Case:
     total_is_estimate: bool
     recovery_url: str
     may_be_written_to: bool
-    browser: Browser | None = None
-    """Which of theirs takes a push: the one seen last."""
+    browsers: Sequence[Browser] = ()
+    """Those of theirs that take a push, the one seen last first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _case(row: Any, shop: ShopFacts) -> Case:
         total_is_estimate=row["total_is_estimate"],
         recovery_url=row["recovery_url"],
         may_be_written_to=row["may_be_written_to"],
-        browser=Browser(*row["browser"]) if row["browser"] else None,
+        browsers=[Browser(*browser) for browser in row["browsers"]],
     )
 
 
@@ -137,8 +137,8 @@ def lines_of(lines: Sequence[dict[str, Any]]) -> tuple[Line, ...]:
 
 def _person(row: Any) -> Person:
     addresses = {kind: row[kind] for kind in ("email", "phone") if row[kind]}
-    if row["browser"]:
-        addresses["push"] = row["browser"][0]
+    if row["browsers"]:
+        addresses["push"] = row["browsers"][0][0]
     if row["visitor"]:
         addresses["onsite"] = row["visitor"]
     seen = [at for at in (row["active_at"], row["still_since"]) if at is not None]

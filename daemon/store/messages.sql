@@ -7,7 +7,8 @@ ORDER BY m.not_before, m.id LIMIT :most;
 
 -- name: prepared
 -- Rendered and tokenised: nothing has left the house. Links are written with it; a message that moved on meanwhile is not
--- touched, and one that somebody else holds is prepared again later: whoever holds messages waits for nobody.
+-- touched, and one that somebody else holds is prepared again later: whoever holds messages waits for nobody. A push that
+-- may have been shown already goes to no other browser.
 WITH n AS MATERIALIZED (
     SELECT * FROM unnest(:ids::bigint[], :contents::jsonb[], :trackeds::boolean[], :facts_nos::bigint[])
         AS n (id, content, tracked, facts_no)
@@ -15,7 +16,9 @@ WITH n AS MATERIALIZED (
     SELECT m.id FROM message m JOIN n ON m.id = n.id WHERE m.shop_id = :shop_id AND m.state = 'planned'
     ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
 ), done AS (
-    UPDATE message m SET state = 'prepared', content = n.content, tracked = n.tracked, facts_no = n.facts_no, prepared_at = :now
+    UPDATE message m SET state = 'prepared', tracked = n.tracked, facts_no = n.facts_no, prepared_at = :now,
+        content = CASE WHEN m.sent_again AND m.channel = 'webpush' AND m.content ? 'to'
+            THEN n.content || jsonb_build_object('to', m.content -> 'to') ELSE n.content END
     FROM n JOIN free ON free.id = n.id WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state = 'planned'
     RETURNING m.id
 ), linked AS (
@@ -141,20 +144,20 @@ WHERE m.fence = n.fence AND m.state = 'sending' AND r.state = 'open' AND p.may_b
 -- name: record
 -- Outcomes by fence: one that has been overtaken changes nothing. A message whose recovery ended meanwhile is not tried
 -- again. The recoveries are locked first, in their order, so what is read of them is how they are now. A browser that is
--- gone is removed with it, and the next one of the person gets its turn, which costs no try.
+-- gone is removed with it, and the message is made anew for the next one of the person, which costs no try.
 WITH given AS MATERIALIZED (
     SELECT :shop_id::bigint AS shop_id, n.* FROM unnest(:ids::bigint[], :fences::bigint[], :outcomes::text[], :provider_ids::text[], :codes::text[],
         :errors::text[], :costs::boolean[], :agains::interval[], :suppresses::boolean[], :gones::bytea[])
         AS n (id, fence, outcome, provider_id, code, error, costs_a_try, again_after, suppress, gone)
     WHERE n.id = n.id + 0
 ), n AS MATERIALIZED (
-    SELECT g.shop_id, g.id, g.fence, g.provider_id, g.code, g.error, g.suppress, g.gone,
+    SELECT g.shop_id, g.id, g.fence, g.provider_id, g.code, g.error, g.suppress, g.gone, x.goes_on,
         CASE WHEN x.goes_on THEN 'retry_wait' ELSE g.outcome END AS outcome, g.costs_a_try AND NOT x.goes_on AS costs_a_try,
         CASE WHEN NOT x.goes_on THEN g.again_after END AS again_after
     FROM given g CROSS JOIN LATERAL (
         SELECT g.gone IS NOT NULL AND EXISTS (
             SELECT FROM message m JOIN subscription b ON b.shop_id = m.shop_id AND b.person_id = m.person_id
-            WHERE m.shop_id = g.shop_id AND m.id = g.id
+            WHERE m.shop_id = g.shop_id AND m.id = g.id AND NOT m.sent_again
                 AND NOT EXISTS (SELECT FROM given other WHERE other.gone = b.endpoint_hmac)
                 AND NOT EXISTS (SELECT FROM suppression s WHERE s.shop_id = b.shop_id AND s.channel IN ('any', 'webpush')
                     AND s.address_hmac = b.endpoint_hmac)) AS goes_on) AS x
@@ -181,6 +184,7 @@ WITH given AS MATERIALIZED (
             WHEN n.outcome <> 'retry_wait' THEN n.outcome
             WHEN r.state = 'ended' THEN 'cancelled'
             WHEN m.not_after < :now OR m.tries >= :most_tries AND n.costs_a_try THEN 'expired'
+            WHEN n.goes_on THEN 'planned'
             ELSE 'retry_wait' END,
         lease_until_real = NULL,
         accepted_at = CASE WHEN n.outcome = 'accepted' THEN :now END,
@@ -189,7 +193,7 @@ WITH given AS MATERIALIZED (
         tries = CASE WHEN n.costs_a_try THEN m.tries ELSE m.tries - 1 END,
         retry_real = CASE WHEN n.outcome = 'retry_wait' AND n.costs_a_try THEN clock_timestamp() + coalesce(n.again_after,
             least(3600, 60 * power(2, least(m.tries, 10) - 1)) * (0.75 + random() / 4) * interval '1 second')
-            WHEN n.outcome = 'retry_wait' THEN clock_timestamp() + coalesce(n.again_after, interval '0') END,
+            WHEN n.outcome = 'retry_wait' AND NOT n.goes_on THEN clock_timestamp() + coalesce(n.again_after, interval '0') END,
         reason = CASE WHEN n.outcome = 'accepted' THEN NULL
             WHEN n.outcome = 'retry_wait' AND r.state = 'ended' THEN coalesce(r.end_reason, 'ended')
             ELSE coalesce(nullif(n.code, ''), 'no answer') END,
@@ -211,7 +215,8 @@ WITH given AS MATERIALIZED (
         AND c.channel IN (SELECT channel FROM done WHERE state = 'accepted')
 ), woken AS (
     UPDATE recovery r SET wake_at = least(:now, r.wake_at - interval '1 us') FROM done
-    WHERE r.shop_id = done.shop_id AND r.id = done.recovery_id AND r.state || '' = 'open' AND done.state <> 'retry_wait'
+    WHERE r.shop_id = done.shop_id AND r.id = done.recovery_id AND r.state || '' = 'open'
+        AND done.state NOT IN ('retry_wait', 'planned')
 )
 SELECT id, state, recovery_id, reason FROM done ORDER BY id;
 

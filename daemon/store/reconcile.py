@@ -39,19 +39,22 @@ async def due(
     ]
 
 
-async def looked_up(db: Connection, shop_id: int, rows: Sequence[tuple[int, int, bool]]) -> None:
-    """Of (message, fence, whether the provider said that it is not there)."""
-    ordered = sorted(rows)
+async def looked_up(db: Connection | Pool, shop_id: int, rows: Sequence[tuple[Lost, bool]]) -> None:
+    """Of (what was asked about, whether the provider said that it is not there)."""
+    ordered = sorted(rows, key=lambda row: row[0].claim.id)
     await sql.looked_up(
         db,
         shop_id=shop_id,
-        ids=[one for one, _, _ in ordered],
-        fences=[fence for _, fence, _ in ordered],
-        counts=[counts for _, _, counts in ordered],
+        ids=[one.claim.id for one, _ in ordered],
+        fences=[one.claim.fence for one, _ in ordered],
+        counts=[counts for _, counts in ordered],
+        befores=[one.look_ups for one, _ in ordered],
     )
 
 
-async def not_sent(db: Connection, shop_id: int, ids: Sequence[int], now: datetime) -> dict[int, str]:
+async def not_sent(db: Connection, shop_id: int, lost: Sequence[Claim], now: datetime) -> dict[int, str]:
     """What became of each that the provider certainly does not have. The caller holds the persons' locks."""
-    rows = await sql.not_sent(db, shop_id=shop_id, ids=sorted(ids), now=now)
+    ordered = sorted(lost, key=lambda one: one.id)
+    ids, fences = [one.id for one in ordered], [one.fence for one in ordered]
+    rows = await sql.not_sent(db, shop_id=shop_id, ids=ids, fences=fences, now=now)
     return {row["id"]: row["state"] for row in rows}

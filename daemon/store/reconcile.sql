@@ -11,10 +11,12 @@ WHERE m.shop_id = :shop_id AND m.state = 'unknown' AND m.channel <> 'email' AND 
 ORDER BY m.id LIMIT :most;
 
 -- name: looked_up!
--- Asked about without an end to it; `counts` where the provider said that it is not there.
+-- Asked about without an end to it; `counts` where the provider said that it is not there. Two that asked at the same time
+-- count once.
 UPDATE message m SET look_ups = m.look_ups + CASE WHEN n.counts THEN 1 ELSE 0 END, looked_up_real = clock_timestamp()
-FROM unnest(:ids::bigint[], :fences::bigint[], :counts::boolean[]) AS n (id, fence, counts)
-WHERE m.shop_id = :shop_id AND m.id = n.id AND m.fence = n.fence AND m.state = 'unknown';
+FROM unnest(:ids::bigint[], :fences::bigint[], :counts::boolean[], :befores::integer[])
+    AS n (id, fence, counts, look_ups)
+WHERE m.shop_id = :shop_id AND m.id = n.id AND m.fence = n.fence AND m.state = 'unknown' AND m.look_ups = n.look_ups;
 
 -- name: not_sent
 -- The provider was asked often enough and does not have it: it goes out once more, if it still may, and never again. The
@@ -22,7 +24,8 @@ WHERE m.shop_id = :shop_id AND m.id = n.id AND m.fence = n.fence AND m.state = '
 WITH r AS MATERIALIZED (
     SELECT r.id, r.state, r.end_reason, m.id AS message_id FROM message m
     JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
-    WHERE m.shop_id = :shop_id AND m.id = ANY(:ids::bigint[]) AND m.state = 'unknown'
+    JOIN unnest(:ids::bigint[], :fences::bigint[]) AS n (id, fence) ON n.id = m.id AND n.fence = m.fence
+    WHERE m.shop_id = :shop_id AND m.state = 'unknown'
     ORDER BY r.id, m.id FOR NO KEY UPDATE OF r
 ), n AS (
     SELECT r.*, CASE WHEN m.sent_again THEN 'given_up' WHEN r.state = 'ended' THEN 'cancelled'

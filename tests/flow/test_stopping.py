@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from channels.base import Message, Outcome
-from daemon.flow import deliver
+from daemon.flow import outcomes
 from daemon.shops.base import Customer
 from daemon.store import persons, recoveries
 
@@ -169,7 +169,7 @@ async def test_a_shop_that_leaves_while_mails_are_on_the_wire_loses_no_outcome(t
     )
     [row] = await town.fetch("SELECT id, fence FROM message")
     message = Message(shop_id, row["id"], row["fence"], "", None)
-    await deliver.write_outcomes(town.context, shop_id, "email", [(message, Outcome("accepted"))])
+    await outcomes.write(town.context, shop_id, "email", [(message, Outcome("accepted"))])
     assert await town.value("SELECT state FROM message") == "accepted"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -143,3 +144,15 @@ async def test_other_number_than_it_went_to_proves_nothing(town, twilio, make_bu
     for after in ("31 s", "2 min", "10 min"):
         await looks_up(town, after)
     assert await states(town) == {"unknown": 1}
+
+
+async def test_two_workers_that_ask_at_the_same_time_count_as_one(town, twilio, make_buyer):
+    twilio.moods.extend(["takes and fails"])
+    await leave_carts(town, make_buyer, 1)
+    await town.passes(hours=2)
+    twilio.texts.clear()
+    pool = town.context.pool
+    await pool.execute("UPDATE attempt SET closed_real = closed_real - interval '31 s' WHERE outcome = 'unknown'")
+    now = await town.now()
+    await asyncio.gather(*(reconcile.look_up(town.context, town.shop_id, now) for _ in range(4)))
+    assert await town.value("SELECT look_ups FROM message") == 1

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from channels.webpush_bytes import made, signer
 from daemon.clock import machine_now
 from daemon.demo.push_service import PushService
+from daemon.flow import reconcile
 from daemon.flow.subscriptions import Wish, subscribe, unsubscribe
 
 POLICY = """
@@ -198,3 +199,56 @@ async def test_rehearsal_pushes_to_nobody(make_town, make_buyer, service):
     await built.passes(hours=8)
     assert service.taken == []
     assert (await states(built))["glance"] == ("withheld", "rehearsal")
+
+
+async def looks_up(town):
+    """The three look-ups that no push service can answer, so much machine time later."""
+    pool = town.context.pool
+    for _ in reconcile.AFTER:
+        await pool.execute("UPDATE attempt SET closed_real = closed_real - interval '11 min' WHERE outcome = 'unknown'")
+        await pool.execute("UPDATE message SET looked_up_real = looked_up_real - interval '61 s'")
+        await reconcile.look_up(town.context, town.shop_id, await town.now())
+    await town.settles()
+
+
+@pytest.fixture
+async def unanswered(town, service, ada):
+    """A browser that was shown a push whose answer was lost on the way back."""
+    browser = await takes_pushes(town, service, ada)
+
+    async def mood(request):
+        service.mood = None
+        answer = await service.push(request)
+        request.transport.abort()
+        return answer
+
+    service.mood = mood
+    await town.passes(hours=7, minutes=1)
+    assert (await states(town))["glance"][0] == "unknown"
+    assert len(browser.shown) == 1
+    return browser
+
+
+async def test_push_without_an_answer_goes_out_once_more_and_replaces_itself(town, service, unanswered):
+    await looks_up(town)
+    assert (await states(town))["glance"][0] == "accepted"
+    assert len(service.taken) == 2
+    assert len(unanswered.shown) == 1
+    await town.books_are_clean()
+
+
+async def test_push_without_an_answer_is_never_shown_by_another_browser(town, service, ada, unanswered):
+    other = await takes_pushes(town, service, ada, later=timedelta(minutes=1))
+    await looks_up(town)
+    assert (await states(town))["glance"][0] == "accepted"
+    assert (len(unanswered.shown), len(other.shown)) == (1, 0)
+    await town.books_are_clean()
+
+
+async def test_push_whose_browser_went_away_unanswered_is_shown_by_no_other(town, service, ada, unanswered):
+    await unsubscribe(town.context, town.shop_id, unanswered.endpoint)
+    other = await takes_pushes(town, service, ada, later=timedelta(minutes=1))
+    await looks_up(town)
+    assert (await states(town))["glance"][0] == "unknown"
+    assert other.shown == {}
+    await town.books_are_clean()

@@ -16,7 +16,7 @@ import structlog
 
 from channels.base import Message, Outcome
 from daemon.context import Context, address_hmac
-from daemon.flow import decide, deliver, enrol, ingest, keep, optout, persons, prepare
+from daemon.flow import decide, deliver, enrol, ingest, keep, optout, outcomes, persons, prepare
 from daemon.flow.keep import Look
 from daemon.hits import Hit
 from daemon.house import house
@@ -212,7 +212,7 @@ class World:
 
     async def records(self, told: Sequence[tuple[Claimed, Outcome]]) -> None:
         group = [(Message(self.shop_id, one.message, one.fence, one.address, None), out) for one, out in told]  # type: ignore[arg-type]
-        await deliver.write_outcomes(self.context, self.shop_id, "email", group)
+        await outcomes.write(self.context, self.shop_id, "email", group)
 
     async def reaps(self, dead: Sequence[Claimed]) -> list[int]:
         """The leases of those are over, and the sweep comes by."""

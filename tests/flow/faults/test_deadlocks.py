@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from channels.base import Outcome
-from daemon.flow import decide, deliver, ingest, keep, prepare, stop
+from daemon.flow import decide, deliver, ingest, keep, outcomes, prepare, stop
 from daemon.flow.keep import Look
 from daemon.store import messages, work
 from daemon.store.database import again
@@ -51,7 +51,7 @@ class Crowd:
             for one, _ in claimed
         ]
         if group:
-            await deliver.write_outcomes(context, self.stage.shop_id, "email", group)
+            await outcomes.write(context, self.stage.shop_id, "email", group)
 
     async def purchases(self, context, now):
         """Hardly any is paid; the others have the rules asked again."""

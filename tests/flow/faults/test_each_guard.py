@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from channels.base import Outcome
-from daemon.flow import deliver, enrol, ingest, keep, optout, stop
+from daemon.flow import deliver, enrol, ingest, keep, optout, outcomes, stop
 from daemon.flow.keep import Look
 from daemon.hits import Hit
 from daemon.store import decisions, enrolment, messages, work
@@ -42,7 +42,7 @@ async def claimed(stage):
 
 
 async def told(stage, message, state, **more):
-    await deliver.write_outcomes(stage.context, stage.shop_id, "email", [(message, Outcome(state, **more))])
+    await outcomes.write(stage.context, stage.shop_id, "email", [(message, Outcome(state, **more))])
 
 
 async def somebody_waits(stage):

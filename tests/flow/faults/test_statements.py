@@ -7,7 +7,7 @@ from dataclasses import replace
 import asyncpg
 
 from channels.base import Mail, Message, Outcome
-from daemon.flow import decide, deliver, prepare
+from daemon.flow import decide, deliver, outcomes, prepare
 from daemon.store import database
 
 NO_WORK = ("BEGIN", "COMMIT", "SELECT current_setting('jit')", "SELECT set_config", "WITH RECURSIVE typeinfo_tree")
@@ -53,7 +53,7 @@ async def test_five_hundred_messages_take_at_most_forty_statements(make_stage):
         assert claims
         for one, _ in claims:
             done.append((Message(stage.shop_id, one.id, one.fence, "", NO_MAIL), Outcome("accepted")))
-    await deliver.write_outcomes(context, stage.shop_id, "email", done)
+    await outcomes.write(context, stage.shop_id, "email", done)
     assert await stage.states() == {"accepted": 500}
     statements = [one for one in said if not one.startswith(NO_WORK)]
     assert len(statements) <= 40, "\n".join(one[:80] for one in statements)

@@ -89,12 +89,12 @@ LEFT JOIN person gone ON gone.shop_id = :shop_id AND gone.id = old.person_id AND
 WHERE e.shop_id = :shop_id AND e.recorded_at = n.recorded_at AND e.id = n.id;
 
 -- name: proven
--- A message whose outcome was unknown has been taken, for its link was used. The caller holds the persons' locks.
+-- A message whose outcome was unknown, however long ago, has been taken, for its link was used. The caller holds the persons' locks.
 WITH taken AS (
     UPDATE message m SET state = 'accepted', accepted_at = greatest(m.sending_at, n.at), reconcile_real = NULL,
-        reason = 'proven by ' || n.kind
+        ended_at = NULL, reason = 'proven by ' || n.kind
     FROM unnest(:messages::bigint[], :kinds::text[], :times::timestamptz[]) AS n (id, kind, at)
-    WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state = 'unknown'
+    WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state IN ('unknown', 'unknown_final')
     RETURNING m.id, m.fence
 ), closed AS (
     UPDATE attempt a SET outcome = 'accepted', closed_real = coalesce(a.closed_real, clock_timestamp())

@@ -131,8 +131,14 @@ async def test_a_click_that_led_nowhere_stays_nobodys_and_is_not_judged_for_ever
     assert (post.state["judged"], await post.classes()) == (before, [("clicked", "unknown")])
 
 
-async def test_a_hit_proves_that_an_unknown_mail_arrived(post):
+@pytest.mark.parametrize("days", [0, 2])
+async def test_a_hit_proves_that_an_unknown_mail_arrived(post, days):
     letter = await post.letter(state="unknown")
+    if days:
+        await post.context.pool.execute(
+            "UPDATE message SET state = 'unknown_final', reconcile_real = NULL, reason = 'x', ended_at = now()"
+            " WHERE id = $1", letter.id,
+        )  # fmt: skip
     await post.hit(letter, "opened", timedelta(minutes=5), ua=MPP)
     await post.react()
     row = await post.context.pool.fetchrow(

@@ -133,7 +133,8 @@ async def merge(one: str, other: str, /, *, shop: ShopName = None) -> int:
 async def unmerge(number: int, /, *, shop: ShopName = None) -> int:
     """Part two who were taken for one: what moved goes back, and the same evidence does not make them one again.
 
-    What was sent to either counts for the caps of both, as it may have been read by either.
+    What was sent to either counts for the caps of both, as it may have been read by either. A recovery that ended with
+    the merge goes on with its next step; where it cannot, it is said why.
 
     Parameters
     ----------
@@ -146,10 +147,13 @@ async def unmerge(number: int, /, *, shop: ShopName = None) -> int:
             raise ConfigurationError(f"which shop? hint: --shop with one of {', '.join(sorted(shops))}")
         [(name, shop_id)] = shops.items()
         try:
-            done = await merging.undo(at.pool, shop_id, number, at.now)
+            done, left = await merging.undo(at.pool, shop_id, number, at.now)
         except merging.Refused as error:
             raise ConfigurationError(str(error)) from error
         console().print(f"person {done.older} and person {done.younger} of {name} are two again")
+        for one in left:
+            fate = f"stays ended: {one.because}" if one.because else "goes on"
+            console().print(f"recovery {one.recovery} of person {done.younger} {fate}")
     return FINE
 
 

@@ -9,7 +9,7 @@ import structlog
 from daemon.context import Context
 from daemon.store import members, merging, persons, recoveries, work
 from daemon.store.database import Connection, Pool, again
-from daemon.store.merging import HAND, Evidence, Standing
+from daemon.store.merging import HAND, Evidence, Left, Standing
 from rules.holdout import held_out
 
 log = structlog.get_logger()
@@ -68,23 +68,23 @@ async def _are_two(db: Connection, shop_id: int, older: int, younger: int) -> No
             raise Refused(f"person {number} was erased")
 
 
-async def undo(pool: Pool, shop_id: int, number: int, now: datetime) -> Standing:
-    """Part the two of this merge again. What was sent to either until now counts for both; the younger's recovery stays
-    ended. The same evidence does not make them one again. Raises Refused."""
+async def undo(pool: Pool, shop_id: int, number: int, now: datetime) -> tuple[Standing, list[Left]]:
+    """Part the two of this merge again: who they are, and what becomes of the younger's recovery. What was sent to
+    either until now counts for both. The same evidence does not make them one again. Raises Refused."""
 
-    async def body(db: Connection) -> Standing:
+    async def body(db: Connection) -> tuple[Standing, list[Left]]:
         await work.serialise(db, shop_id)
         before = await _standing(db, shop_id, number)
         await persons.lock(db, shop_id, [before.older, before.younger])
         standing = await _standing(db, shop_id, number)
-        await merging.give_back(db, shop_id, number, standing, now)
+        left = await merging.give_back(db, shop_id, number, standing, now)
         await recoveries.wake(db, shop_id, [standing.older, standing.younger], now)
         await members.heed(db, shop_id, [standing.older, standing.younger], now)
-        return standing
+        return standing, left
 
-    done = await again(pool, body)
+    done, left = await again(pool, body)
     log.info("kept", shop_id=shop_id, parted=number, person=done.older, other=done.younger)
-    return done
+    return done, left
 
 
 async def _standing(db: Connection, shop_id: int, number: int) -> Standing:

@@ -52,6 +52,15 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """A recovery that ended with a merge, when that is taken back."""
+
+    recovery: int
+    because: str
+    """Why it stays ended; empty: it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class One:
     id: int
     merged_into: int | None
@@ -125,6 +134,8 @@ async def people(db: Connection | Pool, shop_id: int, ids: Sequence[int]) -> dic
     return {row["id"]: One(row["id"], row["merged_into"], row["erased_at"] is not None) for row in rows}
 
 
-async def give_back(db: Connection, shop_id: int, number: int, standing: Standing, at: datetime) -> None:
-    """Part them: what moved goes back. The caller holds both locks."""
+async def give_back(db: Connection, shop_id: int, number: int, standing: Standing, at: datetime) -> list[Left]:
+    """Part them: what moved goes back. What became of the younger's recovery that ended with the merge, if there was
+    one. The caller holds both locks."""
     await sql.give_back(db, shop_id=shop_id, id=number, older=standing.older, younger=standing.younger, at=at)
+    return [Left(row["id"], row["because"] or "") for row in await sql.go_on(db, shop_id=shop_id, id=number, at=at)]

@@ -244,3 +244,28 @@ WITH g AS MATERIALIZED (
     ON CONFLICT (shop_id, person_id, other) DO UPDATE SET at = excluded.at
 )
 UPDATE merge SET undone_at = :at, moved = '{}' WHERE shop_id = :shop_id AND id = :id;
+
+-- name: go_on
+-- The younger's recovery that ended with this merge goes on where nothing speaks against it; else it stays ended, and why.
+-- What was cancelled of it stays cancelled: the next step is its next one. Asked after all else has gone back.
+WITH asked AS MATERIALIZED (
+    SELECT r.id, CASE
+        WHEN EXISTS (SELECT FROM event e WHERE e.shop_id = g.shop_id AND e.person_id IN (g.older, g.younger) AND e.at >= g.at
+            AND e.kind IN ('unsubscribed', 'complained', 'stopped')) THEN 'one of the two objected since'
+        WHEN EXISTS (SELECT FROM recovery n WHERE n.shop_id = r.shop_id AND n.cart_id = r.cart_id AND n.episode > r.episode)
+            THEN 'its cart was followed up anew since'
+        WHEN EXISTS (SELECT FROM recovery n WHERE n.shop_id = r.shop_id AND n.person_id = r.person_id AND n.state = 'open')
+            THEN 'another recovery of theirs is open'
+        WHEN c.state <> 'open' THEN 'its cart was ' || c.state
+        WHEN r.rehearsal <> (s.mode = 'rehearsal') THEN 'the shop is ' || s.mode || ' now'
+    END AS because
+    FROM merge g JOIN shop s ON s.shop_id = g.shop_id
+    JOIN LATERAL (SELECT * FROM recovery n WHERE n.shop_id = g.shop_id AND n.person_id = g.younger AND n.ended_at = g.at
+        AND n.end_reason = 'merged' ORDER BY n.id DESC LIMIT 1) AS r ON true
+    JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
+    WHERE g.shop_id = :shop_id AND g.id = :id
+), opened AS (
+    UPDATE recovery r SET state = 'open', ended_at = NULL, end_reason = NULL, wake_at = :at
+    FROM asked WHERE r.shop_id = :shop_id AND r.id = asked.id AND asked.because IS NULL
+)
+SELECT id, because FROM asked;

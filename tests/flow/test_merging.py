@@ -13,8 +13,8 @@ from daemon.flow import dossier, merging, persons, policies
 from daemon.store import facts, optouts
 from daemon.store import merging as store
 
-ENDS = "ARRAY['wake_at', 'state', 'end_reason', 'ended_at']"
-"""Of a recovery: a stop is not taken back."""
+ENDS = "ARRAY['wake_at']"
+"""Of a recovery: it is asked anew."""
 TABLES = ("identity", "cart", "shop_order", "recovery", "message", "event", "consent", "subscription", "suppression")
 
 
@@ -45,8 +45,10 @@ async def by_hand(town: Any, one: int, other: int, share: float = 0.0) -> int:
     return await merging.by_hand(town.context.pool, town.shop_id, one, other, share, await town.now())
 
 
-async def undo(town: Any, number: int) -> None:
-    await merging.undo(town.context.pool, town.shop_id, number, await town.now())
+async def undo(town: Any, number: int) -> list[str]:
+    """Why a recovery that ended with the merge stays ended, if there was one; empty: it goes on."""
+    _, left = await merging.undo(town.context.pool, town.shop_id, number, await town.now())
+    return [one.because for one in left]
 
 
 async def counted(town: Any, recovery: int) -> int:
@@ -74,7 +76,7 @@ async def test_what_was_merged_by_mistake_is_parted_again_with_every_row(town, m
     assert await snapshot(town) == before
     [row] = await store.of_person(town.context.pool, town.shop_id, younger)
     assert row.undone_at is not None
-    assert await town.ends() == {"open": 1, "merged": 1}
+    assert await town.ends() == {"open": 2}
     await town.books_are_clean()
 
     number = await by_hand(town, older, younger)
@@ -99,6 +101,42 @@ async def test_a_mail_to_either_counts_for_both_while_they_are_one_and_after(tow
     assert await counted(town, recovery) == 3
     other = await town.value("SELECT id FROM recovery WHERE person_id = $1", younger)
     assert await counted(town, other) == 3, "whoever read it may have been either"
+
+
+async def test_a_recovery_that_ended_with_the_merge_goes_on_with_its_next_step(town, make_buyer):
+    older, younger = await two(town, make_buyer)
+    number = await by_hand(town, older, younger)
+    await town.passes(hours=2)
+    assert await undo(town, number) == [""]
+    await town.passes(days=3)
+    rows = await town.fetch("SELECT person_id, step, state FROM message ORDER BY id")
+    assert [row["step"] for row in rows if row["person_id"] == younger] == ["remind", "doubts", "last-call"]
+    assert {row["state"] for row in rows} == {"accepted"}
+    await town.books_are_clean()
+
+
+@pytest.mark.parametrize(
+    ("statement", "because"),
+    [
+        pytest.param(
+            "UPDATE cart SET state = 'emptied', look_at = NULL, closed_at = now() WHERE ref = 'c2'",
+            "its cart was emptied",
+            id="the cart was emptied",
+        ),
+        pytest.param(
+            "INSERT INTO event (shop_id, id, kind, person_id, at, handled_at) "
+            "SELECT shop_id, gen_random_uuid(), 'unsubscribed', id, now() + interval '9 years', now() FROM person "
+            "WHERE merged_into IS NULL",
+            "one of the two objected since",
+            id="somebody objected",
+        ),
+    ],
+)
+async def test_a_recovery_that_cannot_go_on_says_why(town, make_buyer, statement, because):
+    number = await by_hand(town, *await two(town, make_buyer))
+    await town.context.pool.execute(statement)
+    assert await undo(town, number) == [because]
+    assert await town.ends() == {"open": 1, "merged": 1}
 
 
 async def test_who_objected_as_either_is_written_to_as_neither(town, make_buyer):

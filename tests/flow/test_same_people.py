@@ -55,7 +55,7 @@ async def lives(context: Context, db: Connection, story: list[tuple[int, str, tu
     name = f"s{len(context.shop_ids)}"
     shop_id: int = await db.fetchval("INSERT INTO shop (name, added_at) VALUES ($1, now()) RETURNING shop_id", name)
     context.shop_ids[name] = shop_id
-    context.keeper.book.shops[name] = cast("Any", SimpleNamespace(holdout=0.5))
+    context.keeper.book.shops[name] = cast("Any", SimpleNamespace(holdout=0.5, country=""))
     for number, what, who in story:
         look = keep.Look(NOW, number, pushed=True)
         if what == "cart":

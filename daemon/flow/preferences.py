@@ -81,7 +81,8 @@ async def _switch(
 ) -> None:
     shown = channels(before)
     for channel, was_on in shown.items():
-        if was_on and channel not in wishes.on:
+        only_merged = bool({channel, PURPOSE_OF[channel]} & before.by_merge)
+        if channel not in wishes.on and (was_on or only_merged):
             await _off(db, shop_id, message_id, before, channel, proof, now)
         elif not was_on and channel in wishes.on:
             await _on(db, shop_id, before, channel, proof, now)
@@ -92,11 +93,13 @@ async def _switch(
 async def _off(
     db: Connection, shop_id: int, message_id: int, who: Choice, channel: str, proof: Proof, now: datetime
 ) -> None:
-    """As by the unsubscribe link: the address is suppressed, and a consent that there was is withdrawn."""
+    """As by the unsubscribe link: the address is suppressed, and a consent that there was is withdrawn. What only
+    a merge did is said anew as their own word, so that it stays when the two are parted."""
     if (hashed := _address(who, channel)) is not None:
         await ledger.suppress(db, shop_id, channel, hashed, f"message {message_id}", now)
-    if who.consents.get(PURPOSE_OF[channel], "withdrawn") != "withdrawn":
-        await consents.write(db, shop_id, who.person_id, [PURPOSE_OF[channel]], "withdrawn", proof, now)
+    purpose = PURPOSE_OF[channel]
+    if who.consents.get(purpose, "withdrawn") != "withdrawn" or purpose in who.by_merge:
+        await consents.write(db, shop_id, who.person_id, [purpose], "withdrawn", proof, now)
 
 
 async def _on(db: Connection, shop_id: int, who: Choice, channel: str, proof: Proof, now: datetime) -> None:

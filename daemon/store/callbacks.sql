@@ -11,13 +11,13 @@ SELECT p.person_id, (
 FROM unnest(:people::bigint[]) AS p (person_id);
 
 -- name: withdraw!
--- The newest word on this purpose becomes a withdrawal, where there is a word and it is not one already.
+-- The newest word on this purpose becomes a withdrawal, where there is a word and it is not one already, or only by a merge.
 INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence)
 SELECT :shop_id, p.person_id, :purpose, 'withdrawn', :at, :at, :source, :evidence
 FROM unnest(:people::bigint[]) AS p (person_id)
-CROSS JOIN LATERAL (SELECT k.state FROM consent k WHERE k.shop_id = :shop_id AND k.person_id = p.person_id
+CROSS JOIN LATERAL (SELECT k.state, k.source FROM consent k WHERE k.shop_id = :shop_id AND k.person_id = p.person_id
     AND k.purpose = :purpose ORDER BY k.id DESC LIMIT 1) AS newest
-WHERE newest.state <> 'withdrawn'
+WHERE newest.state <> 'withdrawn' OR newest.source = 'merge'
 ORDER BY p.person_id;
 
 -- name: lift

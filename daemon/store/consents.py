@@ -49,6 +49,8 @@ class Choice:
     """Of these, where it was their own wish."""
     consents: Mapping[str, str]
     """By purpose: the newest word."""
+    by_merge: frozenset[str]
+    """Channels and purposes that are off because of whom they were merged with; they never said so themselves."""
 
 
 async def add(db: Connection, shop_id: int, rows: Sequence[ConsentRow], now: datetime) -> None:
@@ -101,7 +103,9 @@ async def choice(db: Connection | Pool, shop_id: int, message_id: int) -> Choice
         resting_until=row["wanted_again_at"],
         suppressed=frozenset(row["suppressed"]),
         unsubscribed=frozenset(row["unsubscribed"]),
-        consents=dict(row["consents"]),
+        consents={purpose: state for purpose, state, _ in row["consents"]},
+        by_merge=frozenset(row["suppressed_by_merge"])
+        | {purpose for purpose, state, source in row["consents"] if (state, source) == ("withdrawn", "merge")},
     )
 
 

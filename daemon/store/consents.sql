@@ -40,8 +40,10 @@ SELECT p.id AS person_id, p.email, p.email_hmac, p.phone, p.phone_hmac, p.locale
         AS suppressed,
     ARRAY(SELECT DISTINCT s.channel FROM suppression s WHERE s.shop_id = p.shop_id AND s.reason = 'unsubscribed'
         AND s.address_hmac IN (p.email_hmac, p.phone_hmac)) AS unsubscribed,
-    ARRAY(SELECT ROW(n.purpose, n.state) FROM (
-        SELECT DISTINCT ON (k.purpose) k.purpose, k.state FROM consent k
+    ARRAY(SELECT DISTINCT s.channel FROM suppression s WHERE s.shop_id = p.shop_id AND s.source = 'merge'
+        AND s.address_hmac IN (p.email_hmac, p.phone_hmac)) AS suppressed_by_merge,
+    ARRAY(SELECT ROW(n.purpose, n.state, n.source) FROM (
+        SELECT DISTINCT ON (k.purpose) k.purpose, k.state, k.source FROM consent k
         WHERE k.shop_id = p.shop_id AND k.person_id = p.id ORDER BY k.purpose, k.id DESC) AS n) AS consents
 FROM message m JOIN person p ON p.shop_id = m.shop_id AND p.id = m.person_id
 WHERE m.shop_id = :shop_id AND m.id = :message_id;
@@ -52,10 +54,11 @@ UPDATE person SET fewer = :fewer, wanted_again_at = :wanted_again_at, chosen_loc
 WHERE shop_id = :shop_id AND id = :person_id;
 
 -- name: suppress!
--- A suppression that is there already stays as it is, with its older reason.
+-- A suppression that is there already stays as it is, with its older reason; but for one that only came with a merge.
 INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since)
 VALUES (:shop_id, :channel, :address_hmac, 'unsubscribed', :source, :now)
-ON CONFLICT (shop_id, channel, address_hmac) DO NOTHING;
+ON CONFLICT (shop_id, channel, address_hmac) DO UPDATE SET reason = excluded.reason, source = excluded.source, since = excluded.since
+WHERE suppression.source = 'merge';
 
 -- name: lift!
 -- Only what the person did: complaints, dead addresses and what was done by hand stay.

@@ -37,6 +37,12 @@ def dotted(stream: bytes, whom: str) -> bool:
     return b"\r\n.\r\n" in body
 
 
+def asked_for(relay: Relay, number: int) -> bool:
+    """Whether the relay has ever asked for this body: before, no octet of it can have left the client."""
+    told = [one for talk in relay.talks for one in talk.told]
+    return any((verb, whom, reply[:3]) == ("DATA", address(number), b"354") for verb, whom, reply in told)
+
+
 SCRIPTS = {
     "takes all": {},
     "refuses the second at RCPT": {SECOND: {"RCPT": b"550 5.2.2 full\r\n", **NOBODY}},
@@ -75,6 +81,7 @@ async def check_cut(make_message, script: str, dies: dict[str, int], *, rudely: 
         state = outcomes[number].state
         if rudely:  # what was on its way when the connection was torn is nobody's to know
             assert state in ("accepted", "unknown") or address(number) not in relay.taken, (dies, number)
+            assert state in ("retry_wait", "failed") or asked_for(relay, number), (dies, number)
         else:
             assert state in expected(relay, number), (dies, number, outcomes, [talk.told for talk in relay.talks])
     return relay

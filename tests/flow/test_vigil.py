@@ -11,8 +11,10 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
+from daemon.flow import deliver
 from daemon.flow.vigil import Vigil
 from daemon.run import running
+from daemon.settings import Settings
 from daemon.store import clock, instance
 from tests.conftest import named, on_server
 from tests.daemon.conftest import beside, own_logging
@@ -230,17 +232,30 @@ async def test_a_lost_answer_is_not_taken_for_a_restored_backup(town, make_proxy
 
 
 async def test_a_nearly_full_disk_stops_claims_and_says_so(make_town, make_buyer, beside):
-    """No disk has as much room as is asked for here."""
+    """No disk has as much room as is asked for here. Once there is room, what was held goes."""
+    enough = Settings().least_disk
+    assert enough == 512
     town = await make_town(least_disk=1 << 40)
-    await town.context.pool.execute("UPDATE instance SET beats = beats")
     context = town.context
-    assert not await context.may_claim()
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await context.pool.execute("UPDATE clock SET base_shop = base_shop + interval '61 minutes'")
+    context.bell.set()
+    async with asyncio.timeout(60):
+        while await town.value("SELECT state FROM message") != "prepared":
+            await asyncio.sleep(0.02)
+    assert await deliver.due_messages(context, town.shop_id, await town.now()) == 0
+    assert (await town.value("SELECT state FROM message"), town.letters.taken) == ("prepared", [])
     reasons = [reason for part in context.reasons for reason in part()]
     assert any("MB are free in the data folder" in one for one in reasons)
-    await context.pool.execute("UPDATE heartbeat SET held = $1", "; ".join(reasons))
+    await Vigil(context, "all", "1", lambda: 0).beat()
     status = await beside(town)("status")
     assert status.code == 1
     assert "TILLBELL_LEAST_DISK asks for" in status.out
+    context.settings = context.settings.model_copy(update={"least_disk": enough})
+    async with asyncio.timeout(60):
+        while not town.letters.taken:
+            await deliver.due_messages(context, town.shop_id, await town.now())
+            await asyncio.sleep(0.02)
 
 
 async def test_a_database_without_room_rests_the_claims_for_a_while(town):

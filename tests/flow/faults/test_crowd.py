@@ -22,6 +22,8 @@ LARGEST = 256
 """MB that one process may ever have held."""
 CLAIMED = 256
 """Messages that one process may have claimed at a time: a few windows."""
+KEPT, SLOWEST = 0.95, 2.5
+"""Of the events that the shop posts so many are taken at once, and each is answered within so many seconds."""
 FIRST, COPIES, STRIDE = 2_000, 50, 10_000_000
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 EVENT = (
@@ -128,5 +130,8 @@ async def test_neither_memory_nor_claims_grow_with_what_is_waiting(make_stage, u
     assert lag <= LAG
     assert 0 < claimed <= CLAIMED
     assert set(answers) <= {202, 503}
+    assert answers[202] >= KEPT * sum(answers.values())
+    assert sum(answers.values()) == A_MINUTE * SECONDS // 60
+    assert longest <= SLOWEST
     assert await stage.value("SELECT count(*) FROM inbox") >= answers[202]  # of 503 some were kept after all
     assert process.lives()

@@ -10,7 +10,8 @@ import json
 import re
 import sys
 import time
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -29,10 +30,21 @@ class Texts(Twilio):
 
     delay = 0.0
     at_work = 0
+    beat = 0.0
+    """When this process last ran, at most 5 ms ago unless the machine was busy elsewhere."""
+    begun: ClassVar[list[tuple[str, float]]] = []
+    """(to whom, when the request came)."""
+
+    async def beats(self) -> None:
+        while True:
+            self.beat = machine_time()
+            await asyncio.sleep(0.005)
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
+        came_at = self.beat
         self.at_work += 1
         try:
+            self.begun.append((dict(parse_qsl((await request.read()).decode()))["To"], came_at))
             await asyncio.sleep(self.delay)
             return await super()._create(request)
         finally:
@@ -46,7 +58,8 @@ class Texts(Twilio):
     def knows(self) -> dict[str, Any]:
         found = [LINK.search(text.body) for text in self.texts]
         keys = [one[1] for one in found if one]
-        return {"taken": [[key, text.to, 0.0] for key, text in zip(keys, self.texts, strict=True)]}
+        taken = [[key, text.to, 0.0] for key, text in zip(keys, self.texts, strict=True)]
+        return {"taken": taken, "begun": self.begun}
 
 
 class Pushes(PushService):
@@ -54,6 +67,9 @@ class Pushes(PushService):
 
     delay = 0.0
     at_work = 0
+
+    async def beats(self) -> None:
+        """Nobody asks when a push came."""
 
     async def push(self, request: web.Request) -> web.StreamResponse:
         self.at_work += 1
@@ -99,9 +115,11 @@ async def main(kind: str, port: int, control_port: int) -> None:
     provider = Texts() if kind == "sms" else Pushes(machine_time)
     await provider.start(port)
     server = await asyncio.start_server(lambda *ends: control(provider, *ends), "127.0.0.1", control_port)
+    beating = asyncio.create_task(provider.beats())
     print("ready", flush=True)
     async with server:
         await asyncio.to_thread(sys.stdin.read)  # until whoever started us is gone
+    beating.cancel()
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ async def test_two_are_made_one_and_parted_again(busy_town, beside):
     assert ": one with person 2 by hand" in shown
     assert "known as customer 7 since" in shown
     parted = await beside(busy_town)("person", "unmerge", "1")
-    assert parted.out.endswith("person 1 and person 2 of main are two again\n")
+    assert parted.out.endswith("person 1 and person 2 of main are two again\nrecovery 2 of person 2 goes on\n")
     assert ", parted " in (await beside(busy_town, width=200)("person", "show", "1", "--by", "id")).out
     with pytest.raises(ConfigurationError, match="taken back already"):
         await beside(busy_town)("person", "unmerge", "1")

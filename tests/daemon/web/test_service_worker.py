@@ -1,7 +1,6 @@
 """Our service worker in a real browser: Firefox, driven over Marionette, beside a push service on this machine."""
 
 import asyncio
-import json
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from daemon.clock import machine_now
 from daemon.demo.push_service import PushService
 from daemon.mail.pushes import payload
 from daemon.web import sdk
+from tests.firefox import firefox as browser
 
 PAGE = "<!doctype html><meta charset=utf-8><title>Shop</title>"
 PARTS = {
@@ -22,25 +22,6 @@ PARTS = {
     "icon": "", "image": "", "to_cart": "Zum Warenkorb", "stop": "Abmelden", "stop_url": "http://127.0.0.1/u/1",
     "locale": "de", "direction": "ltr",
 }  # fmt: skip
-PREFS = {
-    "dom.push.serverURL": "ws://127.0.0.1:{push}/",
-    "dom.push.testing.allowInsecureServerURL": True,
-    "dom.push.testing.ignorePermission": True,
-    "dom.push.connection.enabled": True,
-    "permissions.default.desktop-notification": 1,
-    "marionette.port": "{marionette}",
-    "alerts.useSystemBackend": False,
-    "browser.shell.checkDefaultBrowser": False,
-    "datareporting.policy.dataSubmissionEnabled": False,
-    "toolkit.telemetry.reportingpolicy.firstRun": False,
-    "app.update.enabled": False,
-    "network.captive-portal-service.enabled": False,
-    "network.connectivity-service.enabled": False,
-    "browser.startup.homepage": "about:blank",
-    "startup.homepage_welcome_url": "",
-    "browser.safebrowsing.update.enabled": False,
-    "services.settings.server": "http://127.0.0.1:1/",
-}
 SUBSCRIBE = """
 const [key, done] = arguments;
 (async () => {
@@ -60,28 +41,6 @@ const [done] = arguments;
 navigator.serviceWorker.ready.then((ready) => ready.pushManager.getSubscription()).then((it) => it.unsubscribe())
   .then(done, (error) => done(String(error)));
 """
-
-
-class Marionette:
-    """As much of Firefox's remote protocol as is needed: `length:[0, id, command, parameters]`."""
-
-    def __init__(self, reader, writer):
-        self.reader, self.writer, self.number = reader, writer, 0
-
-    async def hears(self):
-        length = int((await self.reader.readuntil(b":"))[:-1])
-        return json.loads(await self.reader.readexactly(length))
-
-    async def does(self, command, **words):
-        self.number += 1
-        told = json.dumps([0, self.number, command, words]).encode()
-        self.writer.write(str(len(told)).encode() + b":" + told)
-        _, _, error, found = await self.hears()
-        assert error is None, error
-        return found
-
-    async def runs(self, script, *values):
-        return (await self.does("WebDriver:ExecuteAsyncScript", script=script, args=values))["value"]
 
 
 @pytest.fixture
@@ -111,37 +70,11 @@ async def page(unused_tcp_port_factory):
 
 @pytest.fixture
 async def firefox(needs_program, service, tmp_path: Path, unused_tcp_port_factory):
-    program = needs_program("firefox-esr")
-    ports = {"push": service.url.rpartition(":")[2], "marionette": unused_tcp_port_factory()}
-    lines = []
-    for name, value in PREFS.items():
-        said = value.format(**ports) if isinstance(value, str) else value
-        lines.append(f"user_pref({json.dumps(name)}, {said if name == 'marionette.port' else json.dumps(said)});")
-    (tmp_path / "user.js").write_text("\n".join(lines))
-    process = await asyncio.create_subprocess_exec(
-        program, "--headless", "--marionette", "--no-remote", "--profile", str(tmp_path), "about:blank",
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL, env={"HOME": str(tmp_path)},
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(120):
-            reader, writer = await connected(ports["marionette"])
-            driver = Marionette(reader, writer)
-            await driver.hears()
-            await driver.does("WebDriver:NewSession")
-            await driver.does("WebDriver:SetTimeouts", script=60000)
+    port = int(service.url.rpartition(":")[2])
+    async with browser(
+        needs_program("firefox-esr"), tmp_path, push=port, marionette=unused_tcp_port_factory()
+    ) as driver:
         yield driver
-        writer.close()
-    finally:
-        process.kill()
-        await process.wait()
-
-
-async def connected(port):
-    while True:
-        try:
-            return await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
 
 
 @pytest.mark.long

@@ -33,7 +33,7 @@ async def sweep(context: Context, shop_id: int, now: datetime) -> int:
         points.reached("reaping")
         await asking.tidy(context, shop_id, now)
         late = await messages.expire(context.pool, shop_id, now, MOST)
-        settled = await messages.settle_unknown(context.pool, shop_id, now)
+        settled = await messages.settle_unknown(context.pool, shop_id, now, MOST)
         if words := context.keeper.book.shops.get(name):
             await lateness.hold(context, context.pool, name, shop_id, words.mode, now)
         await statistics.keep_fresh(context.pool)

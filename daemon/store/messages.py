@@ -226,9 +226,9 @@ async def reap(db: Connection | Pool, shop_id: int, now: datetime, most: int) ->
     return [row["id"] for row in await sql.reap(db, shop_id=shop_id, now=now, most=most)]
 
 
-async def settle_unknown(db: Connection | Pool, shop_id: int, now: datetime) -> list[int]:
+async def settle_unknown(db: Connection | Pool, shop_id: int, now: datetime, most: int) -> list[int]:
     """Unknown for a day: they count as sent for good."""
-    return [row["id"] for row in await sql.settle_unknown(db, shop_id=shop_id, now=now)]
+    return [row["id"] for row in await sql.settle_unknown(db, shop_id=shop_id, now=now, most=most)]
 
 
 async def expire(db: Connection | Pool, shop_id: int, now: datetime, most: int) -> list[int]:

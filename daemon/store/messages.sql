@@ -245,9 +245,14 @@ SELECT id, recovery_id FROM done ORDER BY id;
 
 -- name: settle_unknown
 -- A day without evidence: it counts as sent and stays visible.
-UPDATE message SET state = 'unknown_final', reconcile_real = NULL, ended_at = :now, reason = 'no evidence within a day'
-WHERE shop_id = :shop_id AND state = 'unknown' AND reconcile_real < (SELECT clock_timestamp())
-RETURNING id;
+WITH over AS MATERIALIZED (
+    SELECT id FROM message
+    WHERE shop_id = :shop_id AND state = 'unknown' AND reconcile_real < (SELECT clock_timestamp())
+    ORDER BY reconcile_real LIMIT :most FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE message m SET state = 'unknown_final', reconcile_real = NULL, ended_at = :now, reason = 'no evidence within a day'
+FROM over WHERE m.shop_id = :shop_id AND m.id = over.id
+RETURNING m.id;
 
 -- name: expire
 -- Too late, wherever they wait.

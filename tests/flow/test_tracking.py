@@ -13,10 +13,10 @@ import pytest
 from daemon.context import Context
 from daemon.embedded import Servers, start
 from daemon.embedded.server import Server
-from daemon.flow import optout, track
+from daemon.flow import optout, stop, track
 from daemon.hits import Hit
 from daemon.migrate import migrate
-from daemon.store import events
+from daemon.store import events, work
 from daemon.store.clock import shop_now
 from daemon.store.database import connect_pool, deadlocks, new_id
 from daemon.web.serve import Served, serve
@@ -148,6 +148,27 @@ async def test_a_hit_proves_that_an_unknown_mail_arrived(post, days):
     )
     assert (row["state"], row["outcome"], row["reconcile_real"]) == ("accepted", "accepted", None)
     assert row["accepted_at"] >= row["sending_at"]
+
+
+async def test_after_a_day_without_a_sign_it_counts_as_sent_and_whoever_holds_one_is_not_waited_for(post):
+    letters = [await post.letter(f"p{number}@example.org", state="unknown") for number in range(4)]
+    pool, held = post.context.pool, letters[0].id
+    younger = "UPDATE message SET reconcile_real = clock_timestamp() + interval '1 hour' WHERE id = $1"
+    await pool.execute(younger, letters[3].id)
+    await work.add(pool, post.shop_id, ["sweep"], await shop_now(pool))
+
+    async def finals() -> list[int]:
+        await stop.sweep(post.context, post.shop_id, await shop_now(pool))
+        return [
+            row["id"] for row in await pool.fetch("SELECT id FROM message WHERE state = 'unknown_final' ORDER BY id")
+        ]
+
+    async with pool.acquire() as db, db.transaction():
+        await db.execute("SELECT FROM message WHERE id = $1 FOR NO KEY UPDATE", held)
+        assert await finals() == [letters[1].id, letters[2].id]
+    assert await finals() == [letter.id for letter in letters[:3]]
+    assert await post.one("SELECT count(*) FROM message WHERE ended_at IS NULL AND state = 'unknown_final'") == 0
+    assert await post.one("SELECT state FROM message WHERE id = $1", letters[3].id) == "unknown"
 
 
 async def test_a_hit_on_a_mail_that_is_gone_does_not_hold_up_the_rest(post):

@@ -62,7 +62,7 @@ async def ask_everything(db):
         "whose time is over": len(await messages.expire(db, 1, NOON, BATCH)),
         "what no pause holds": await brake.free(db, 1, NOON),
         "how late orders come": len([await survey.lateness(db, 1)]),
-        "what stays unknown": len(await messages.settle_unknown(db, 1, NOON)),
+        "what stays unknown": len(await messages.settle_unknown(db, 1, NOON, BATCH)),
     }
 
 

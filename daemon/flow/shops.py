@@ -8,7 +8,7 @@ import structlog
 
 from daemon import shops as connectors
 from daemon.context import Context
-from daemon.flow import allowances, lateness
+from daemon.flow import allowances, budgets, lateness
 from daemon.store import carts, clock, persons, recoveries, shops, work
 from daemon.store.database import Connection, Pool, again
 
@@ -18,7 +18,7 @@ WORKS = (
     *("poll", "sweep", "inbox", "enrol", "react", "mailbox", "callbacks", "post"),
     *("decide", "prepare", "deliver", "reconcile", "audiences", "confirm"),
 )
-ENDINGS = frozenset({"sweep", "react", "callbacks", "post", "audiences"})
+ENDINGS = frozenset({"sweep", "react", "callbacks", "post", "reconcile", "audiences"})
 """Works that go on for a shop that was taken out of shops.yaml: what was claimed there gets its end, and nobody stays
 in an ad audience."""
 
@@ -43,7 +43,7 @@ async def open_shops(context: Context) -> None:
             context.ring("audiences", shop_id)
         reached.update(words.audiences)
         await lateness.hold(context, context.pool, name, shop_id, words.mode, now)
-        if freed := await allowances.free(context, shop_id):
+        if freed := await allowances.free(context, shop_id) + await budgets.free(context, shop_id, now):
             log.info("claimed", shop=name, messages=0, freed=freed, because="what is allowed has changed")
         if words.mailbox is not None:
             await work.bring_forward(context.pool, shop_id, "mailbox", now)

@@ -12,7 +12,10 @@ from daemon.doctor.signs import QUESTIONS
 from daemon.store import books, clock
 from tests.daemon.conftest import beside, own_logging
 
-__all__ = ["beside", "own_logging"]
+from .test_unknown_texts import leave_carts, states, twilio
+from .test_unknown_texts import town as texting
+
+__all__ = ["beside", "own_logging", "texting", "twilio"]
 
 LEFT = "shop main has 1 open recovery and is no longer in shops.yaml"
 
@@ -105,6 +108,28 @@ async def test_a_hit_still_proves_that_a_mail_had_arrived(half_way, links_of):
     async with asyncio.timeout(60):
         while await town.value("SELECT state FROM message WHERE step = 'remind'") != "accepted":
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("served_it", "state"),
+    [pytest.param(True, "accepted", id="by who served it"), pytest.param(False, "unknown", id="by who never did")],
+)
+async def test_a_text_of_unknown_fate_is_still_looked_up(texting, twilio, make_buyer, served_it, state):
+    town = texting
+    twilio.moods.append("garbage")
+    await leave_carts(town, make_buyer, 1)
+    await town.passes(hours=2)
+    assert await states(town) == {"unknown": 1}
+    await takes_out(town)
+    if not served_it:
+        town.context.words.clear()
+    await town.context.pool.execute("UPDATE attempt SET closed_real = closed_real - interval '31 s'")
+    town.context.bell.set()
+    async with asyncio.timeout(60):
+        while await town.value("SELECT state = 'unknown' AND looked_up_real IS NULL FROM message"):
+            await asyncio.sleep(0.01)
+    assert await states(town) == {state: 1}
+    assert len(twilio.posts) == 1
 
 
 async def test_nothing_new_is_planned_or_claimed(half_way):

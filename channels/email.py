@@ -154,7 +154,7 @@ class Email(Channel):
             line = await self.pool.take(until)
             try:
                 looked_at = asyncio.get_running_loop().time()
-                async with asyncio.timeout_at(until):
+                with self.pool.patience.until(until):
                     await ask(gate)
             except BaseException:
                 self.pool.give_back(line)

@@ -11,6 +11,7 @@ from typing import Any
 
 from channels.base import Misconfigured, NotSent, Retry, Withheld
 from channels.line import Line
+from channels.patience import Patience
 
 LONGEST_REST = 60.0
 """Seconds: the ceiling of the back-off after connections that failed one after the other."""
@@ -53,6 +54,7 @@ class Pool:
         self.began_at = 0.0
         """When the newest of the connections that are being opened was begun."""
         self.cause: NotSent = Retry("the relay is out of reach")
+        self.patience = Patience()
         self.closed = False
 
     def ready(self, now: float) -> int:
@@ -91,7 +93,7 @@ class Pool:
         self.waiting.append(waiter)
         self.settle()
         try:
-            async with asyncio.timeout_at(until):
+            with self.patience.until(until):
                 return await waiter
         except BaseException as error:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
@@ -162,9 +164,10 @@ class Pool:
 
     def settle(self) -> None:
         """After every change: hand out what lies idle, open what is wanted, tell those for whom nothing can come."""
-        self.waiting = deque(waiter for waiter in self.waiting if not waiter.done())
+        if not self.wanted():
+            return
         loop = asyncio.get_running_loop()
-        while self.waiting and self.idle:
+        while self.wanted() and self.idle:
             line = self.idle.pop()
             self.lent.add(line)
             if not line.usable:
@@ -177,10 +180,16 @@ class Pool:
         while len(self.waiting) > len(self.opening) and self.room(loop.time()) > 0:
             self.began_at = loop.time()
             self.start(self.open(), self.opening)
-        while self.waiting and (behind := self.to_follow(loop.time())):
+        while self.wanted() and (behind := self.to_follow(loop.time())):
             self.waiting.popleft().set_result(behind)
-        if self.waiting and not (self.lent or self.owing or self.opening) and self.failures:
+        if self.wanted() and not (self.lent or self.owing or self.opening) and self.failures:
             self.fail_waiting(self.cause)
+
+    def wanted(self) -> bool:
+        """Whether anybody waits. Who has given up is forgotten when it would be their turn."""
+        while self.waiting and self.waiting[0].done():
+            self.waiting.popleft()
+        return bool(self.waiting)
 
     def at_hand(self) -> Line | None:
         """The warmest line, where nobody waits and it can be trusted without a question."""

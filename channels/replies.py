@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from channels.base import Misconfigured, NotSent, Refused, Retry
 from channels.suspicion import ByPolicy
@@ -48,8 +47,7 @@ SENDER_CODES = {530, 534, 535, 538}
 """Must authenticate, or authenticate otherwise (RFC 4954): nothing to do with the recipient."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply of the relay. `code` is -1 when it could not be read."""
 
     code: int

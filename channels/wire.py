@@ -6,11 +6,14 @@ import asyncio
 from collections import deque
 from typing import cast
 
+from channels.patience import Patience
 from channels.replies import Reply
 
 LONGEST_LINE = 8192
 LONGEST_REPLY = 4 * LONGEST_LINE
 """Octets; whoever says more at once is no relay."""
+MARKS = frozenset((b" ", b"-", b"\r", b""))
+"""What may follow the three digits."""
 NO_REPLY = Reply(-1, "")
 """What stands for an answer that could not be read."""
 
@@ -43,6 +46,7 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.loop = asyncio.get_running_loop()
+        self.patience = Patience()
         self.transport = transport
         self.owed: deque[Group] = deque()
         self.half = b""
@@ -113,7 +117,7 @@ class Wire(asyncio.Protocol):
     def line_received(self, line: bytes) -> None:
         """`250-…` goes on, `250 …` ends a reply; the codes of one reply are all the same (RFC 5321 section 4.2.1)."""
         digits, mark = line[:3], line[3:4]
-        sound = digits.isdigit() and len(digits) == 3 and mark in (b" ", b"-", b"\r", b"") and len(line) <= LONGEST_LINE
+        sound = digits.isdigit() and len(digits) == 3 and mark in MARKS and len(line) <= LONGEST_LINE
         if not sound or (self.earlier and self.earlier[0][:3] != digits):
             self.replied(NO_REPLY)
         elif mark == b"-":
@@ -121,8 +125,8 @@ class Wire(asyncio.Protocol):
             if sum(map(len, self.earlier)) > LONGEST_REPLY:
                 self.replied(NO_REPLY)
         else:
-            lines, self.earlier = [*self.earlier, line], []
-            text = b"\n".join(one[4:].strip() for one in lines).decode("utf-8", "surrogateescape")
+            lines, self.earlier = (*self.earlier, line), []
+            text = "\n".join([one[4:].strip().decode("utf-8", "surrogateescape") for one in lines])
             self.replied(Reply(int(digits), text))
 
     def replied(self, reply: Reply) -> None:

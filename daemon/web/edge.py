@@ -129,6 +129,11 @@ class Failures:
         self.counts[network] = (since, count + 1)
         return count >= FAILURES
 
+    def spent(self, address: str, now: float) -> bool:
+        """Whether the next one would be too many. Nothing is counted."""
+        since, count = self.counts.get(network_of(address, 24, 64), (now, 0))
+        return count >= FAILURES and now - since < 60
+
 
 def within(address: str, networks: Iterable[Network]) -> bool:
     """Whether it is one of theirs; what is no address is not."""

@@ -17,10 +17,15 @@ from daemon.web.edge import READ_PATIENCE, client_address, plain, user_agent
 from daemon.web.state import STATE, State
 from daemon.web.unsubscribe import UNREADABLE, house_of
 
+LATER = ("too many links that nobody was given came from your network: try again in a minute", {"Retry-After": "60"})
+"""Also for a good link: which one is good only the database knows, and who guesses must not keep it busy."""
+
 
 async def show(request: web.Request) -> web.Response:
     """GET /y/{token}. A page with a button: a scanner may look, and nothing is confirmed by it."""
     state = request.app[STATE]
+    if state.spent(request):
+        return plain(429, *LATER)
     token = request.match_info["token"]
     shop_id = optin.shop_of(token)
     try:
@@ -41,6 +46,8 @@ async def show(request: web.Request) -> web.Response:
 async def act(request: web.Request) -> web.Response:
     """POST /y/{token} with `do=confirm`. The second time it says that it has been done."""
     state = request.app[STATE]
+    if state.spent(request):
+        return plain(429, *LATER)
     token = request.match_info["token"]
     if not await confirms(request):
         return plain(400, "expected do=confirm")

@@ -28,14 +28,20 @@ class State:
 
     def visitor(self, request: web.Request) -> Visitor:
         """Who asks, as far as it is kept."""
-        address = client_address(request, self.context.settings.trusted_proxies)
-        return Visitor(request.method, user_agent(request), kept_network(address))
+        return Visitor(request.method, user_agent(request), kept_network(self._address(request)))
 
     def too_many(self, request: web.Request) -> bool:
         """Note an unknown token; True when its network has sent too many."""
         metrics.unknown_tokens.inc()
-        address = client_address(request, self.context.settings.trusted_proxies)
-        return self.failures.too_many(address, monotonic())
+        return self.failures.too_many(self._address(request), monotonic())
+
+    def spent(self, request: web.Request) -> bool:
+        """Whether its network has sent so many unknown tokens that the database is asked of no more. Only for tokens
+        without a signature: of all others we know by ourselves which are unknown."""
+        return self.failures.spent(self._address(request), monotonic())
+
+    def _address(self, request: web.Request) -> str:
+        return client_address(request, self.context.settings.trusted_proxies)
 
 
 STATE = web.AppKey("state", State)

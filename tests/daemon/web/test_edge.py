@@ -62,6 +62,9 @@ def test_an_address_is_never_kept_whole(address, expected):
 def test_the_sixty_first_failure_of_a_network_within_a_minute_is_too_many():
     failures = Failures()
     assert not any(failures.too_many(f"192.0.2.{n}", 5.0) for n in range(FAILURES))
+    assert failures.spent("192.0.2.77", 64.9)
+    assert not failures.spent("192.0.3.1", 64.9)
+    assert not failures.spent("192.0.2.77", 65.0)
     assert failures.too_many("192.0.2.200", 64.9)
     assert not failures.too_many("192.0.3.1", 5.0)
     assert not failures.too_many("192.0.2.1", 65.0)

@@ -8,6 +8,7 @@ from daemon.flow import optin
 from daemon.flow.consents import Proof
 from daemon.shops.base import Customer
 from daemon.store import clock
+from daemon.web.edge import FAILURES
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -61,3 +62,17 @@ async def test_a_database_that_goes_away_between_two_questions_is_told_as_such(s
     for link in links:
         status, response, _ = await site.ask("GET", link)
         assert (status, response.content_type) == (503, "text/html")
+
+
+async def test_who_guesses_is_soon_answered_without_the_database(site):
+    good = await asked(site)
+    for number in range(FAILURES):
+        how = ("POST", {"data": "do=confirm", "headers": FORM}) if number % 2 else ("GET", {})
+        status, _, _ = await site.ask(how[0], f"/y/{optin.make_token(site.shop_id)}", **how[1])
+        assert status == 404
+    await site.context.pool.execute("ALTER TABLE opt_in RENAME TO out_of_reach")
+    for token in (optin.make_token(site.shop_id), good):
+        for method in ("GET", "POST"):
+            status, response, text = await site.ask(method, f"/y/{token}", headers=FORM)
+            assert (status, response.headers["Retry-After"]) == (429, "60")
+            assert "<html" not in text.lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import string
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon import tokens
-from daemon.tokens import LENGTH, PURPOSES, Secrets, Short, Token
+from daemon.tokens import LENGTH, PURPOSES, TAG, Secrets, Short, Token
 
 OLD, NEW = b"o" * 64, b"n" * 64
 SECRETS = Secrets(1, {1: OLD})
@@ -38,6 +39,17 @@ def test_an_envelope_sender_may_change_its_case(token):
     made = tokens.make_local_part(SECRETS, token)
     assert (len(made), made) == (48, made.lower())
     assert tokens.read_local_part(SECRETS, made.upper()) == token
+
+
+def test_how_long_a_refusal_takes_does_not_tell_how_much_of_a_guess_was_right(monkeypatch):
+    """Each guess is compared once with a whole signature of ours, by what takes as long for the last byte as for the
+    first."""
+    compared, compare = [], hmac.compare_digest
+    monkeypatch.setattr(hmac, "compare_digest", lambda *both: compared.append(both) or compare(*both))
+    raw = base64.urlsafe_b64decode(tokens.make(SECRETS, TOKEN))
+    guesses = [raw[: -TAG + right] + bytes(TAG - right) for right in range(TAG)]
+    assert {tokens.read(SECRETS, base64.urlsafe_b64encode(guess).decode()) for guess in guesses} == {None}
+    assert compared == [(raw[-TAG:], guess[-TAG:]) for guess in guesses]
 
 
 def test_one_flipped_bit_is_not_believed():

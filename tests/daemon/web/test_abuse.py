@@ -16,7 +16,7 @@ from daemon.clock import monotonic
 from daemon.flow import track
 from daemon.store import clock
 from daemon.store.events import Link
-from daemon.tokens import Token
+from daemon.tokens import Short, Token
 from daemon.web.edge import FAILURES
 from daemon.web.links import destination
 from tests.letters import BROWSER, OUTLOOK, SECRETS, write_letter
@@ -115,13 +115,19 @@ def test_a_hundred_thousand_guesses_find_nothing():
         assert tokens.read(SECRETS, base64.urlsafe_b64encode(guess).decode()) is None
 
 
-@pytest.mark.parametrize("kind", ["o", "c", "u"])
+@pytest.mark.parametrize("kind", ["o", "c", "u", "p", "s"])
 async def test_wrong_links_are_answered_alike_until_too_many_came(site, kind):
     """Whatever is wrong with a signature, no answer tells of it."""
     letter = await site.letter()
-    good = {"o": letter.token("open"), "c": letter.token("click", 0), "u": letter.token("unsubscribe")}[kind]
+    good = {
+        "o": letter.token("open"),
+        "c": letter.token("click", 0),
+        "u": letter.token("unsubscribe"),
+        "p": letter.token("prefer"),
+        "s": tokens.make_short(SECRETS, Short("click", letter.shop_id, letter.id)),
+    }[kind]
     tail = ".gif" if kind == "o" else ""
-    wrong = [good[:-1] + ("A" if good[-1] != "A" else "B"), good[:-6] + secrets.token_urlsafe(5)[:6]] * 20
+    wrong = [good[:-1] + ("A" if good[-1] != "A" else "B"), good[:-6] + secrets.token_hex(3)] * 20
     seen = set()
     for number, token in enumerate(wrong):
         spoofed = {"X-Forwarded-For": f"203.0.113.{number}", "Forwarded": f"for=203.0.113.{number}"}
@@ -135,7 +141,7 @@ async def test_wrong_links_are_answered_alike_until_too_many_came(site, kind):
         last = await site.ask("GET", f"/{kind}/{wrong[0]}{tail}", headers={"X-Forwarded-For": secrets.token_hex(4)})
     assert last[0] == (200 if kind == "o" else 404)
     assert "<html" not in last[2].lower()
-    assert (await site.ask("GET", f"/{kind}/{good}{tail}"))[0] == (302 if kind == "c" else 200)  # a good one passes
+    assert (await site.ask("GET", f"/{kind}/{good}{tail}"))[0] == (302 if kind in "cs" else 200)  # a good one passes
 
 
 EVIL = (

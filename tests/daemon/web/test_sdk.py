@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from daemon.web.pages import readable_on
 from rules.notices import shipped
@@ -22,6 +22,8 @@ HTML = """<!doctype html><html lang="{lang}"><head><title>Shop</title>
 <script type="application/json" data-tillbell="cart">{{"currency": "EUR", "lines": []}}</script>
 <script src="{ours}/sdk.js" data-shop="main" data-badge="b" defer></script></body></html>"""
 ALL = "tillbell.consent({report: true, notices: true, push: true})"
+WRITTEN = """async () => (await indexedDB.databases()).length + (await caches.keys()).length
+  + (await navigator.serviceWorker.getRegistrations()).length"""
 STORED = "Object.keys(localStorage).length + Object.keys(sessionStorage).length + document.cookie.length"
 
 
@@ -31,6 +33,7 @@ class Server:
     def __init__(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.notice: dict[str, Any] | None = None
+        self.push: dict[str, Any] | None = None
 
     def answer(self, route: Route) -> None:
         request = route.request
@@ -42,7 +45,7 @@ class Server:
         what = request.url.rpartition("/")[2]
         self.told.append((what, request.post_data_json))
         assert "cookie" not in request.headers
-        answers = {"visitors": {"visitor": "v"}, "notices": {"notice": self.notice, "push": None}}
+        answers = {"visitors": {"visitor": "v"}, "notices": {"notice": self.notice, "push": self.push}}
         body = answers.get(what, {"kept": 1})
         return route.fulfill(json=body, headers={"Access-Control-Allow-Origin": SHOP})
 
@@ -80,9 +83,10 @@ def notice(lang: str = "de", about: str = "remind", **more: Any) -> dict[str, An
 
 def test_nothing_is_stored_or_sent_before_consent(page: Page, server: Server) -> None:
     page.goto(f"{SHOP}/shoes")
-    page.evaluate("tillbell.cart({lines: []}); tillbell.purchase(); tillbell.askForPush()")
+    page.evaluate("tillbell.cart({lines: []}); tillbell.purchase(); tillbell.askForPush(); tillbell.unsubscribe()")
     page.wait_for_timeout(600)
     assert page.evaluate(STORED) == 0
+    assert page.evaluate(WRITTEN) == 0
     assert server.told == []
     with page.expect_response("**/events"):
         page.evaluate(ALL)
@@ -112,6 +116,72 @@ def test_a_reminder_can_be_used_by_keyboard_and_closed(page: Page, server: Serve
     dialog.wait_for(state="detached")
     assert page.evaluate("document.activeElement.id") == "before"
     assert [body["what"] for body in server.heard("reactions")] == ["shown", "dismissed"]
+
+
+FOCUSED = "document.querySelector('.tillbell').shadowRoot.activeElement.className"
+
+
+def test_who_tabs_backwards_stays_inside_and_the_page_behind_is_out_of_reach(page: Page, server: Server) -> None:
+    server.notice = notice()
+    page.goto(f"{SHOP}/shoes")
+    page.evaluate(ALL)
+    page.get_by_role("dialog").wait_for()
+    page.keyboard.press("Shift+Tab")
+    assert page.evaluate(FOCUSED) == "x"
+    page.evaluate("document.querySelector('#before').focus()")
+    assert page.evaluate(FOCUSED) == "x"
+    page.keyboard.press("Enter")
+    page.get_by_role("dialog").wait_for(state="detached")
+
+
+def test_it_is_read_aloud_with_its_title_its_text_and_a_name_for_each_button(page: Page, server: Server) -> None:
+    server.notice = notice()
+    page.goto(f"{SHOP}/shoes")
+    page.evaluate(ALL)
+    dialog = page.get_by_role("dialog", name="Ihr Warenkorb ist noch da")
+    expect(dialog).to_have_accessible_description(server.notice["text"])
+    told = page.locator("dialog").aria_snapshot()
+    for part in (
+        'heading "Ihr Warenkorb ist noch da"',
+        'link "Zum Warenkorb"',
+        'button "Jetzt nicht"',
+        'button "Schließen"',
+    ):
+        assert part in told
+    assert "img" not in told
+
+
+STYLE_OF = "(one, [part, word]) => getComputedStyle(part ? one.querySelector(part) : one)[word]"
+
+
+def test_nothing_moves_where_that_is_not_wanted_and_edges_show_in_forced_colours(page: Page, server: Server) -> None:
+    server.notice = notice()
+    page.goto(f"{SHOP}/shoes")
+    page.evaluate(ALL)
+    dialog = page.locator("dialog")
+    dialog.wait_for()
+    for wish, name in (("no-preference", "up"), ("reduce", "none")):
+        page.emulate_media(reduced_motion=wish)  # type: ignore[arg-type]
+        assert dialog.evaluate(STYLE_OF, ["", "animationName"]) == name
+    for wish, width in (("none", "0px"), ("active", "2px")):
+        page.emulate_media(forced_colors=wish)  # type: ignore[arg-type]
+        for part in ("", ".yes"):
+            assert dialog.evaluate(STYLE_OF, [part, "borderTopWidth"]) == width
+    assert dialog.evaluate(STYLE_OF, ["svg", "color"]) != dialog.evaluate(STYLE_OF, ["svg", "backgroundColor"])
+
+
+def test_a_language_from_right_to_left_is_written_so(page: Page, server: Server) -> None:
+    words = {"title": "העגלה שלך עדיין כאן", "text": "מה ששמת בה מחכה לך.", "button": "לעגלה", "lang": "he"}
+    server.notice = notice() | words
+    page.goto(f"{SHOP}/shoes")
+    page.evaluate(ALL)
+    dialog = page.get_by_role("dialog", name="העגלה שלך עדיין כאן")
+    dialog.wait_for()
+    assert page.locator("dialog").evaluate(STYLE_OF, ["", "direction"]) == "rtl"
+    box, close = page.locator("dialog").bounding_box(), page.locator("dialog .x").bounding_box()
+    assert box is not None
+    assert close is not None
+    assert close["x"] < box["x"] + box["width"] / 4
 
 
 LOOK = """() => {

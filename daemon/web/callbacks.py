@@ -28,7 +28,9 @@ def routes(context: Context, batcher: Batcher[Delivery, None]) -> list[web.Route
     async def told(request: web.Request) -> web.Response:
         channel = context.channels.get(request.match_info["channel"])
         if channel is None:
-            return web.json_response({"error": "there is no such channel"}, status=404)
+            return Answer(
+                404, "there is no such channel", "the name after /hooks/channel/ is one that is set up"
+            ).response(request)
         try:
             async with body_of(bodies, request, LARGEST) as raw:
                 rows = callbacks.deliveries(context, channel.name, _events(context, channel, request, raw))
@@ -36,7 +38,7 @@ def routes(context: Context, batcher: Batcher[Delivery, None]) -> list[web.Route
                     await kept(batcher, row)
         except Answer as answer:
             metrics.callbacks.labels(channel.name, str(answer.status)).inc()
-            return answer.response(close=answer.status == 403 or not request.content.at_eof())
+            return answer.response(request)
         metrics.callbacks.labels(channel.name, "204").inc()
         for shop_id in {row.shop_id for row in rows}:
             context.ring(callbacks.WORK, shop_id)

@@ -50,11 +50,12 @@ class Answer(Exception):
         self.error = error
         self.hint = hint
 
-    def response(self, close: bool) -> web.Response:
-        """{error, hint}. `close`: the rest of the body is not waited for, and who forges has to knock again."""
+    def response(self, request: web.Request) -> web.Response:
+        """{error, hint}. The rest of a body is not waited for, and whose request is at fault has to knock again: how
+        often that may be is counted at the door. Who is only told to come again stays."""
         headers = {"Retry-After": "2"} if self.status == 503 else {}
         answer = web.json_response({"error": self.error, "hint": self.hint}, status=self.status, headers=headers)
-        if close:
+        if self.status < 500 or not request.content.at_eof():
             answer.force_close()
         return answer
 
@@ -83,7 +84,7 @@ def routes(context: Context, batcher: Batcher[inbox.Delivery, None]) -> list[web
                 kind = _checked_content(shop, raw)
                 await kept(batcher, inbox.Delivery(shop_id, "push", delivery_id, raw))
         except Answer as answer:
-            return answer.response(close=answer.status == 401 or not request.content.at_eof())
+            return answer.response(request)
         log.info("polled", shop=context.shop_called(shop_id), source="push", kind=kind)
         context.ring(WORK, shop_id)
         return web.json_response({"kept": True}, status=202)

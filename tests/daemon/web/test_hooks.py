@@ -180,6 +180,7 @@ async def test_what_is_refused_says_why(door, made, status, sentence):
     assert answer.status == status
     assert answer.hint
     assert sentence in answer.error
+    assert answer.headers["Connection"] == "close"
     assert await door.rows() == []
 
 
@@ -187,7 +188,15 @@ async def test_what_is_refused_says_why(door, made, status, sentence):
 async def test_an_unknown_shop_takes_nothing(door, shop):
     answer = await door.post(shop=shop)
     assert answer.status == 404
+    assert answer.headers["Connection"] == "close"
     assert await door.rows() == []
+
+
+async def test_a_channel_that_is_not_there_ends_the_connection(site):
+    """Who needs a new one for each guess is counted at the door."""
+    status, response, text = await site.ask("POST", "/hooks/channel/pigeon", data=BODY)
+    assert (status, response.headers["Connection"]) == (404, "close")
+    assert json.loads(text)["hint"]
 
 
 async def talk(door: Door, *parts: bytes) -> bytes:

@@ -11,15 +11,17 @@ from typing import Any
 
 import cel
 
-from rules.facts import Cart, Person, Taken
+from rules.facts import COUNTED, Cart, Person, Taken
 from rules.policy import CartWords, Condition, PersonWords
 from rules.source import did_you_mean
 
 NAMES = ("cart", "person", "steps")
+SENT = COUNTED | {"withheld"}
+"""States of a message that went out, or may have; one that is withheld goes as far, for the comparison."""
 CART_WORDS = ("total", "currency", "stage", "pieces", "items")
 ITEM_WORDS = ("product", "name", "quantity", "price", "category")
 PERSON_WORDS = ("group", "existing_customer", "zone")
-STEP_WORDS = ("state", "opened", "clicked", "replied", "bounced")
+STEP_WORDS = ("state", "sent", "opened", "clicked", "replied", "bounced")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def _all(claims: Iterator[tuple[bool, str]], whose: str) -> Answer:
 def _reactions(taken: Taken | None) -> set[str]:
     if taken is None:
         return set()
-    return set(taken.reactions) | ({"bounced"} if taken.state == "bounced" else set())
+    fates = {"sent": taken.state in SENT, "bounced": taken.state == "bounced"}
+    return set(taken.reactions) | {fate for fate, true in fates.items() if true}
 
 
 def _cart(words: CartWords, cart: Cart) -> Iterator[tuple[bool, str]]:
@@ -171,7 +174,7 @@ def _context(cart: Cart, person: Person, taken: Sequence[Taken]) -> dict[str, An
 
 def _step(taken: Taken) -> dict[str, Any]:
     seen = _reactions(taken)
-    return {"state": taken.state, **{word: word in seen for word in ("opened", "clicked", "replied", "bounced")}}
+    return {"state": taken.state, **{word: word in seen for word in STEP_WORDS[1:]}}
 
 
 def faults(text: str, steps: Sequence[str]) -> list[str]:
@@ -207,7 +210,7 @@ def _unknown_words(text: str, steps: Sequence[str]) -> list[str]:
 def _tried(program: cel.Program, text: str, steps: Sequence[str]) -> list[str]:
     """Asked once about a sample cart: what cannot be answered there will not be later either."""
     item = {"product": "P-1", "name": "Lamp", "quantity": 1.0, "price": 9.9, "category": "light"}
-    step = {"state": "accepted", "opened": False, "clicked": False, "replied": False, "bounced": False}
+    step = {"state": "accepted", "sent": True, "opened": False, "clicked": False, "replied": False, "bounced": False}
     sample = {
         "cart": {"total": 9.9, "currency": "EUR", "stage": "cart", "pieces": 1.0, "items": [item]},
         "person": {"group": "", "existing_customer": False, "zone": "Europe/Berlin"},

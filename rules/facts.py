@@ -107,6 +107,15 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True)
+class Budget:
+    """What a shop's texts may still cost. `said`: how much of what, in words."""
+
+    used_up: bool
+    said: str
+    renews_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     cart: Cart
     person: Person
@@ -127,6 +136,8 @@ class Facts:
     stood_still_until: datetime | None = None
     """Steps that were due before this instant are not made up for: nothing ran, or the past was forgotten."""
     tracking: bool = True
+    budget: Budget | None = None
+    """For texts; None: the shop has set none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,12 @@ REASONS = (
 )
 """What a Stop can say. A recovery can also end as merged, erased, rehearsal_over, not_live or
 shop_closed, which no policy decides."""
-WAITS = ("on_hold", "cart_closed", "in_flight", "active", "resting", "not_due", "opens", "hours", "cap", "watching")
+WAITS = (
+    *("on_hold", "cart_closed", "in_flight", "active", "resting"),
+    *("not_due", "opens", "hours", "cap", "budget", "watching"),
+)
 """What a Wait can be for."""
-SKIPS = ("overtaken", "unless", "only_if", "no_address", "suppressed", "no_basis", "opens", "hours", "cap")
+SKIPS = ("overtaken", "unless", "only_if", "no_address", "suppressed", "no_basis", "opens", "hours", "cap", "budget")
 """Why a step can be left out: the `about` of a question that its step did not pass."""
 
 Found = TypeVar("Found", bound=Bar | Hold | Basis | None)
@@ -147,6 +150,8 @@ def _rung(case: Case, step: Step) -> Send | Wait | Bar:
     hold = _not_now(case, step)
     if hold is None:
         return Send(step.name, step.send, due, last, ground, said)
+    if hold.about == "budget" and step.over_budget == "leave_out":
+        return Bar(hold.about, hold.because)
     if hold.until >= last:
         return Bar(hold.about, f"{hold.because}, and its time is over before that changes")
     return Wait(hold.until, f"{step.name} waits: {hold.because}", reason=hold.about)
@@ -189,13 +194,23 @@ def _only_if(case: Case, step: Step) -> Bar | None:
 
 
 def _not_now(case: Case, step: Step) -> Hold | None:
-    """A click, hours and caps: the step waits for them."""
+    """A click, hours, caps and the budget: the step waits for them."""
     policy, facts, now = case.policy, case.facts, case.now
     return (
         _perhaps_opened(case, step)
         or case.ask("is it a good hour?", questions.out_of_hours(policy, facts, step.send, now), "hours", step)
         or case.ask("do the caps leave room?", questions.over_cap(policy, facts, step.send, now), "cap", step)
+        or _over_budget(case, step)
     )
+
+
+def _over_budget(case: Case, step: Step) -> Hold | None:
+    """Asked only where texts have a budget."""
+    budget = case.facts.budget
+    if budget is None or step.send != "sms":
+        return None
+    found = questions.over_budget(case.facts, step.send, case.now)
+    return case.ask("does the budget for texts leave room?", found, "budget", step, budget.said)
 
 
 def _perhaps_opened(case: Case, step: Step) -> Hold | None:

@@ -32,6 +32,8 @@ from rules.texts import Wording
 from rules.values import Amount, Cap, Caps, DayPart, Span, Subject
 
 Reaction = Literal["opened", "clicked", "replied", "bounced"]
+Fate = Literal["sent", "opened", "clicked", "replied", "bounced"]
+"""What can have become of an earlier step: it went out at all, or somebody reacted to it."""
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Stops = Literal["purchase", "emptied", "unsubscribed", "complained", "replied", "bounced"]
 Stage = Literal["cart", "checkout", "payment", "frozen"]
@@ -95,8 +97,9 @@ class Condition(Words):
     """Either one CEL expression, or structured words: names of earlier steps with reactions, `cart`, `person`."""
 
     cel: str = Field("", max_length=1000, description="A CEL expression over `cart`, `person` and `steps`.")
-    steps: Mapping[str, tuple[Reaction, ...]] = Field(
-        default_factory=dict, description="Earlier steps and the reactions to them of which one is enough."
+    steps: Mapping[str, tuple[Fate, ...]] = Field(
+        default_factory=dict,
+        description="Earlier steps and the reactions to them of which one is enough; `sent`: it went out at all.",
     )
     cart: CartWords | None = Field(None, description="What must be true of the cart.")
     person: PersonWords | None = Field(None, description="What must be true of the person.")
@@ -239,6 +242,18 @@ class Step(Words):
         description="For `send: sms`: what the text says instead of the shipped words; one text, or one for each "
         "language, with `{shop}`, `{name}`, `{first_line}`, `{count}`, `{total}`, `{link}` and `{stop}` in it.",
     )
+
+    over_budget: Literal["wait", "leave_out"] | None = Field(
+        None,
+        description="For `send: sms`, when the shop's budget for texts is used up: `wait` for its next day or month, "
+        "as by default, or `leave_out` the step at once, for another one to take its place: `unless: {nudge: [sent]}`.",
+    )
+
+    @model_validator(mode="after")
+    def _has_a_budget(self) -> Self:
+        if self.over_budget is not None and self.send != "sms":
+            raise ValueError("`over_budget` goes with `send: sms` only: nothing else has a budget")
+        return self
 
     @property
     def template_name(self) -> str:

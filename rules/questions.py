@@ -192,6 +192,14 @@ def over_cap(policy: Policy, facts: Facts, channel: str, now: datetime) -> Hold 
     return Hold("cap", met[1], met[0]) if met else None
 
 
+def over_budget(facts: Facts, channel: str, now: datetime) -> Hold | None:
+    """What the shop has set aside for texts is spent."""
+    budget = facts.budget
+    if channel != "sms" or budget is None or not budget.used_up or now >= budget.renews_at:
+        return None
+    return Hold("budget", f"the budget for texts is used up: {budget.said}", budget.renews_at)
+
+
 def enough_for_cart(policy: Policy, facts: Facts, step: Step) -> Bar | None:
     """The law's limit of a channel for one abandoned cart is reached by other steps."""
     limit = law.per_cart(policy.profile, step.send)

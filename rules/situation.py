@@ -111,6 +111,9 @@ class Situation(Words):
     ended_by: Stops | None = Field(None, description="What has ended the recovery.")
     on_hold: bool = Field(False, description="An order is there whose payment is open.")
     notice_since: AwareDatetime | None = Field(None, description="Since when customers are told that they may object.")
+    budget_spent_until: AwareDatetime | None = Field(
+        None, description="The shop's budget for texts is used up till then."
+    )
     shop_zone: str = Field("UTC", description="Time zone of the shop.")
 
     def told(self, policy: Policy) -> facts.Facts:
@@ -131,6 +134,9 @@ class Situation(Words):
             on_hold=self.on_hold,
             notice_since=self.notice_since,
             shop_zone=self.shop_zone,
+            budget=facts.Budget(True, "as the situation says", self.budget_spent_until)
+            if self.budget_spent_until
+            else None,
         )
 
     def _cart(self) -> facts.Cart:

@@ -183,6 +183,8 @@ def _conditions() -> Iterator[str]:
     yield ""
     yield "* `{remind: [opened, clicked]}`: the earlier step `remind` was opened or clicked. Reactions are `opened`,"
     yield "  `clicked`, `replied`, `bounced`; hits of machines do not count. A step that was left out has none."
+    yield "* `unless: {nudge: [sent]}`: the step takes the place of `nudge` where that did not go out, whatever the"
+    yield "  reason: no consent, no number, no budget."
     yield "* `unless: {remind: [opened, clicked]}` has three answers. Opened or clicked by a human: the step is left"
     yield "  out. Neither: it goes. Opened by machines at most, as Apple does with every mail: `on_unknown_open` says."
     yield "  Where `remind` may not have arrived, the step waits. Where opens may not be followed, there is no pixel,"

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from daemon.context import Context
-from daemon.flow import policies
+from daemon.flow import budgets, policies
 from daemon.flow.writers import WRITERS
 from daemon.store import decisions, facts, persons, recoveries
 from daemon.store.database import Connection, again
@@ -32,10 +32,12 @@ async def due_recoveries(context: Context, shop_id: int, now: datetime, most: in
         return 0
     cases = await facts.of_recoveries(context.pool, shop_id, ids, policies.shop_facts(context, shop_id, now))
     spoken = await policies.of_shop(context, context.pool, shop_id, {case.policy_hash for case in cases.values()})
+    budget = await budgets.left(context, shop_id, now)
     results = []
     for case in cases.values():
         if case.open:
-            verdict = decide(spoken.of(case.policy_name, case.policy_hash), case.facts, now)
+            facts_now = dataclasses.replace(case.facts, budget=budget) if budget else case.facts
+            verdict = decide(spoken.of(case.policy_name, case.policy_hash), facts_now, now)
             nowhere = (
                 case.rehearsal
                 and isinstance(verdict, Send)

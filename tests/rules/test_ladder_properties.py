@@ -317,6 +317,7 @@ def test_every_policy_in_every_life_keeps_its_promises():
     promises()
     reached = {"Send", "Wait", "Stop"}
     reached |= {f"because {reason}" for reason in (*REASONS, *WAITS)} | {f"skip {reason}" for reason in SKIPS}
+    reached -= {"because budget", "skip budget"}  # of texts, and these are lives with mails
     for number in range(4):  # other lives, where the first five hundred missed something rare
         if not reached <= set(seen):
             seed(number)(promises)()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -50,6 +51,8 @@ shops:
     connection:
       secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]
 """
+PERSONS = re.compile(r"\bp\d+(?:@|%40)|4915112\d{6}|Kanaria|Leckmann")
+"""What nobody but the shop may know of those whom `reach.customer` makes."""
 MODES = {"live": "mode: live", "rehearsal": "mode: rehearsal\n    rehearsal_to: me@shop.example"}
 
 
@@ -232,6 +235,17 @@ class Stage:
         count = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
         assert await self.value(count) == 0
 
+    async def tells_nobody(self) -> None:
+        """No log of a worker and nothing in Redis says who anybody is."""
+        texts = {log.name: log.read_text(errors="replace") for log in self.folder.glob("w*.log")}
+        client = redis.asyncio.Redis.from_url(self.env["TILLBELL_REDIS_URL"], socket_timeout=5)
+        with suppress(redis.exceptions.RedisError, OSError):  # some tests have done away with it
+            async for key in client.scan_iter():
+                texts["Redis"] = texts.get("Redis", "") + (key + (await client.dump(key) or b"")).decode("latin-1")
+        await client.aclose()
+        found = {name: PERSONS.findall(text)[:3] for name, text in texts.items() if PERSONS.search(text)}
+        assert found == {}, "who somebody is, told where it must not be"
+
     async def books_are_clean(self) -> None:
         assert await books.violations(self.context.pool, await self.now()) == []
 
@@ -263,6 +277,7 @@ async def program(name: str, *arguments: str) -> AsyncIterator[asyncio.subproces
 async def make_stage(
     database: str, open_folder: Path, redis_url: str, unused_tcp_port_factory: Any
 ) -> AsyncIterator[Callable[..., Awaitable[Stage]]]:
+    made: list[Stage] = []
     async with AsyncExitStack() as stack:
 
         async def make(mode: str = "live", channel: str = "email", shop: str = "", **settings: str) -> Stage:
@@ -297,6 +312,9 @@ async def make_stage(
             await clock.set_clock(context.pool, START, Decimal(1))
             await context.pool.execute("UPDATE work SET due_at = $1", START)
             env = {f"TILLBELL_{key.upper()}": value for key, value in words.items()}
-            return Stage(context, relay, env, open_folder, stack, channel)
+            made.append(Stage(context, relay, env, open_folder, stack, channel))
+            return made[-1]
 
         yield make
+        for stage in made:
+            await stage.tells_nobody()

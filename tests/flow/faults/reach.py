@@ -83,6 +83,8 @@ def customer(number: int, channel: str = "email") -> Customer:
     return Customer(
         ref=f"k{number}",
         email=f"p{number}@example.org",
+        first_name="Kanaria",
+        last_name="Leckmann",
         locale="de-DE",
         consents=(consent,) if consent else (),
         **phone,

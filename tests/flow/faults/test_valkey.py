@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 
 import pytest
@@ -21,6 +22,8 @@ LEAST = 0.5
 async def valkey(open_folder):
     async with await start(open_folder / "own", with_postgres=False, keep=False) as servers:
         yield servers
+        for server in servers.running:
+            server.process.send_signal(signal.SIGCONT)
 
 
 async def flushed(valkey, proxy, client):
@@ -49,12 +52,61 @@ async def slow(valkey, proxy, client):
     proxy.latency = 1.0  # each way
 
 
+async def standing_still(valkey, proxy, client):
+    [server] = valkey.running
+    server.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await client.ping()
+
+
 async def well(valkey, proxy, client):
+    [server] = valkey.running
+    server.process.send_signal(signal.SIGCONT)
     proxy.latency = 0.0
     if proxy.listener is None:
         await proxy.open()
     await client.execute_command("REPLICAOF", "NO", "ONE")
     await client.config_set("maxmemory", "0")
+
+
+async def test_short_troubles_of_valkey_cost_no_mail_and_no_copy(make_stage, make_proxy, valkey):
+    """While each lasts thirty mails leave, rung for or not; nothing has to be started again."""
+    each, faults = 30, (flushed, evicting, read_only, slow, standing_still)
+    proxy = await make_proxy(valkey.redis_url)
+    stage = await make_stage(redis_url=proxy.before(valkey.redis_url), smtp_connections="5")
+    messages = each * (len(faults) + 1)
+    await stage.prepared(messages)
+    await stage.context.pool.execute("UPDATE message SET not_before = '2100-01-01', not_after = '2101-01-01'")
+    worker = await stage.worker()
+    client = redis.asyncio.Redis.from_url(valkey.redis_url)
+    done = 0
+
+    async def thirty_leave():
+        nonlocal done
+        done += each
+        await stage.context.pool.execute(
+            "UPDATE message SET not_before = $2 WHERE id IN (SELECT id FROM message WHERE state = 'prepared' LIMIT $1)",
+            each,
+            await stage.now(),
+        )
+
+        async def accepted():
+            return (await stage.states()).get("accepted") == done
+
+        await stage.until(accepted)
+
+    await thirty_leave()
+    for fault in faults:
+        await fault(valkey, proxy, client)
+        await thirty_leave()
+        await well(valkey, proxy, client)
+    copies = Counter(address for _, address, _ in (await stage.relay.ask("taken"))["taken"])
+    assert (len(copies), set(copies.values())) == (messages, {1})
+    assert worker.lives()
+    await stage.tells_nobody()
+    await client.aclose()
+    await stage.books_are_clean()
 
 
 @pytest.mark.long

@@ -19,6 +19,10 @@ from daemon.migrate import migrate
 from daemon.store import clock
 from daemon.store.database import connect_pool, is_transient, transaction
 
+SOON = 10
+"""Seconds until the first claim, once PostgreSQL is well again."""
+READ_ONLY, TOO_MANY = "25006", "53300"
+
 
 async def all_sent(stage, count, within=60):
     """Until every message was taken and recorded; each once."""
@@ -122,6 +126,33 @@ async def test_backends_that_are_killed_in_the_middle_cost_nothing(make_stage):
     await stage.books_are_clean()
 
 
+async def first_claim(stage, messages):
+    """Seconds from now until the next claim is committed."""
+    began, fence = monotonic(), None
+
+    async def claims():
+        nonlocal fence
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            newest = await stage.value("SELECT last_value FROM fence")
+            fence = newest if fence is None else fence
+            return newest > fence or (await stage.states()).get("accepted") == messages
+        return False
+
+    await stage.until(claims)
+    after = monotonic() - began
+    print(f"first claim {after:.1f} s after PostgreSQL was well again")
+    return after
+
+
+def says(worker, sqlstate, after=0):
+    """So that one can wait until PostgreSQL has refused this worker with that code once more."""
+
+    async def holds():
+        return worker.log.read_text().count(sqlstate) > after
+
+    return holds
+
+
 @pytest.mark.parametrize(
     ("seconds", "messages"),
     [
@@ -140,22 +171,8 @@ async def test_postgres_is_stopped_and_comes_back(seconds, messages, make_stage,
     [server] = own_postgres.running
     await server.stop()
     await asyncio.sleep(seconds)  # the fault itself: how long it is away
-    fence = None
     await server.start()
-    began = monotonic()
-
-    async def claims():
-        nonlocal fence
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            newest = await stage.value("SELECT last_value FROM fence")
-            fence = newest if fence is None else fence
-            return newest > fence or (await stage.states()).get("accepted") == messages
-        return False
-
-    await stage.until(claims)
-    after = monotonic() - began
-    print(f"first claim {after:.1f} s after PostgreSQL came back")
-    assert after <= (10 if seconds == 20 else 60)
+    assert await first_claim(stage, messages) <= (SOON if seconds == 20 else 60)
     assert worker.lives()
     await all_sent(stage, messages, within=90)
     await stage.books_are_clean()
@@ -164,26 +181,35 @@ async def test_postgres_is_stopped_and_comes_back(seconds, messages, make_stage,
 @pytest.mark.long
 async def test_a_server_that_became_read_only_is_waited_for(make_stage):
     """As after a failover: what is written is refused, until the address leads to one that may write."""
-    stage = await make_stage(smtp_connections="5")
-    await stage.prepared(200)
+    stage, messages = await make_stage(smtp_connections="5"), 600
+    await stage.prepared(messages)
     name = await stage.value("SELECT current_database()")
-    await stage.relay.ask(delay=0.02)
+    await stage.relay.ask(delay=0.1)
     worker = await stage.worker()
 
     await stage.until(some(stage, 10))
     await stage.value(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     await stage.value(BREAK_OFF)
-
-    async def quiet():
-        return (await stage.relay.ask("under_way"))["under_way"] == {}
-
-    await stage.until(quiet)
+    await stage.until(says(worker, READ_ONLY))
+    await stage.until(quiet(stage))
+    assert (await stage.states()).get("accepted", 0) < messages
+    refused = worker.log.read_text().count(READ_ONLY)
+    await stage.until(says(worker, READ_ONLY, after=refused))  # it has tried again since nothing was under way
+    assert (await stage.relay.ask("under_way"))["under_way"] == {}
     async with stage.context.pool.acquire() as db:
         await db.execute("SET default_transaction_read_only = off")
         await db.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
-    await all_sent(stage, 200)
+    assert await first_claim(stage, messages) <= SOON
+    await all_sent(stage, messages)
     assert worker.lives()
     await stage.books_are_clean()
+
+
+def quiet(stage):
+    async def nothing_under_way():
+        return (await stage.relay.ask("under_way"))["under_way"] == {}
+
+    return nothing_under_way
 
 
 BREAK_OFF = """
@@ -195,26 +221,34 @@ BREAK_OFF = """
 @pytest.mark.long
 async def test_too_many_connections_are_waited_for(make_stage):
     """A worker that gets two connections does with two, and with none for a while."""
-    stage = await make_stage(smtp_connections="5")
-    await stage.prepared(200)
+    stage, messages = await make_stage(smtp_connections="5"), 300
+    await stage.prepared(messages)
     url = stage.env["TILLBELL_DATABASE_URL"]
     role = f"guest_{await stage.value('SELECT current_database()')}"
     await stage.value(f"CREATE ROLE {role} LOGIN PASSWORD 'guest' CONNECTION LIMIT 2 IN ROLE tillbell")
+    end = f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{role}'"
     try:
         account, _, place = url.partition("@")
         worker = await stage.worker(TILLBELL_DATABASE_URL=f"postgresql://{role}:guest@{place}")
         assert account
 
         await stage.until(some(stage, 10))
+        await stage.relay.ask(delay=0.1)
         await stage.value(f"ALTER ROLE {role} CONNECTION LIMIT 0")
-        await stage.value(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{role}'")
+        await stage.value(end)
+        refused = worker.log.read_text().count(TOO_MANY)  # with two it is refused a third now and then
+        await stage.until(quiet(stage))
+        await stage.until(says(worker, TOO_MANY, after=refused))
+        assert (await stage.states()).get("accepted", 0) < messages
+        assert await stage.value(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'") == 0
         await stage.value(f"ALTER ROLE {role} CONNECTION LIMIT 2")
-        await all_sent(stage, 200)
+        assert await first_claim(stage, messages) <= SOON
+        await all_sent(stage, messages, within=120)
         assert worker.lives()
         await stage.books_are_clean()
         worker.sends(signal.SIGKILL)
     finally:
-        await stage.value(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '{role}'")
+        await stage.value(end)
         await stage.value(f"DROP ROLE {role}")
 
 

@@ -17,8 +17,10 @@ from daemon.settings import Settings
 
 ADDRESS = re.compile(r"(?:\"[^\"\s]+(?: [^\"\s]+)*\"|[^\s<>\"'(),;:]+)(?:@|%40)[^\s<>\"'(),;:]+", re.IGNORECASE)
 TOKEN = re.compile(
-    r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{40}(?![A-Za-z0-9_-])|(?<![A-Za-z0-9])[A-Za-z2-7]{48}(?![A-Za-z0-9])"
+    r"(?<![A-Za-z0-9_-])(?:[A-Za-z0-9_-]{40}|[A-Za-z0-9_-]{46}|[A-Za-z0-9_-]{54})(?![A-Za-z0-9_-])"
+    r"|(?<![A-Za-z0-9])[A-Za-z2-7]{48}(?![A-Za-z0-9])|(?<=/[ocuspy]/)[A-Za-z0-9_-]{16,}"
 )
+"""Links of mails, visitors, landings and bounces by their lengths, short links by where they stand."""
 OURS = frozenset({"daemon", "channels", "rules"})
 """Where errors come from whose words are written by us, for an operator to read."""
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}

@@ -5,11 +5,16 @@ from __future__ import annotations
 import pytest
 
 from daemon import logs, tokens
-from daemon.tokens import Secrets, Token
+from daemon.tokens import Secrets, Short, Token
+from daemon.web import badges
+from daemon.web.badges import Landing
 
 SECRETS = Secrets(1, {1: b"k" * 32})
 TOKEN = tokens.make(SECRETS, Token("click", 1, 2, 3))
 BOUNCE = tokens.make_local_part(SECRETS, Token("bounce", 1, 2))
+SHORT = tokens.make_short(SECRETS, Short("click", 1, 812))
+VISITOR = badges.new_visitor(SECRETS, 1)[1]
+LANDING = badges.landing_token(SECRETS, Landing(1, 812, 0, 1_700_000_000_000))
 
 
 @pytest.mark.parametrize(
@@ -39,13 +44,13 @@ def test_no_address(text):
     "text",
     [
         f"GET /c/{TOKEN} HTTP/1.1", f"/o/{TOKEN}.gif", f"https://t.example/u/{TOKEN}?x=1", f"token={TOKEN}",
-        f"bounce to b+{BOUNCE}@bounce.example", f"b+{BOUNCE}", BOUNCE,
+        f"bounce to b+{BOUNCE}@bounce.example", f"b+{BOUNCE}", BOUNCE, f"GET /s/{SHORT} HTTP/1.1",
+        f"https://t.example/s/{SHORT}", f"visitor={VISITOR}", f"?tb={LANDING}&x=1",
     ],
 )  # fmt: skip
 def test_no_token(text):
     cleaned = logs.clean(text)
-    assert TOKEN not in cleaned
-    assert BOUNCE not in cleaned
+    assert not any(token in cleaned for token in (TOKEN, BOUNCE, SHORT, VISITOR, LANDING))
 
 
 def test_what_is_inside_of_fields_is_cleaned_too():

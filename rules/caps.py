@@ -60,6 +60,16 @@ def _cap(cap: Cap, newest_first: Sequence[datetime], why: str) -> Iterator[tuple
 
 def reach(policy: Policy) -> timedelta:
     """How far back messages must be known for the caps of this policy."""
-    by_law = [cap for step in policy.steps for cap in law.caps(policy.profile, step.send)]
-    spans = [cap.per for cap in (*policy.caps.every(), *by_law, FEWER)]
-    return max([*spans, policy.caps.same_channel_gap or timedelta(0)])
+    return max([*(cap.per for cap in _all(policy)), policy.caps.same_channel_gap or timedelta(0)])
+
+
+def largest(policy: Policy) -> int:
+    """How many messages the largest cap of this policy lets out: so many must be known."""
+    return max(cap.count for cap in _all(policy))
+
+
+def _all(policy: Policy) -> Iterator[Cap]:
+    yield from policy.caps.every()
+    for step in policy.steps:
+        yield from law.caps(policy.profile, step.send)
+    yield FEWER

@@ -10,10 +10,13 @@ from daemon.context import Context
 from daemon.store import decisions
 from daemon.store.database import Connection, Pool
 from daemon.store.facts import ShopFacts
-from rules.caps import reach
+from rules.caps import largest, reach
 from rules.policy import Policy, with_newest
 
 LEAST_HORIZON = timedelta(days=1)
+LEAST_COUNTED = 200
+CHANNELS = 5
+"""A cap on one channel is met by messages that may stand behind those of all the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,5 +53,6 @@ def shop_facts(context: Context, shop_id: int, now: datetime) -> ShopFacts:
         zone=shop.zone,
         notice_since=shop.notice_since,
         horizon=now - max(longest, LEAST_HORIZON),
+        most=max([LEAST_COUNTED, *(CHANNELS * largest(policy) for policy in found)]),
         texts_to=frozenset(shop.sms.countries or [shop.country] * bool(shop.country)),
     )

@@ -56,6 +56,8 @@ class ShopFacts:
     notice_since: datetime | None
     horizon: datetime
     """Messages before this instant count for no cap."""
+    most: int = 200
+    """So many of a person's newest messages are counted."""
     texts_to: frozenset[str] = frozenset()
     """Countries (ISO 3166-1) whose numbers get texts."""
 
@@ -64,7 +66,9 @@ async def of_recoveries(
     db: Connection | Pool, shop_id: int, recoveries: Sequence[int], shop: ShopFacts
 ) -> dict[int, Case]:
     """By recovery; those that do not exist are not there."""
-    rows = await sql.of_recoveries(db, shop_id=shop_id, recoveries=sorted(set(recoveries)), horizon=shop.horizon)
+    rows = await sql.of_recoveries(
+        db, shop_id=shop_id, recoveries=sorted(set(recoveries)), horizon=shop.horizon, most=shop.most
+    )
     return {row["id"]: _case(row, shop) for row in rows}
 
 

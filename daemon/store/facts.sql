@@ -25,9 +25,9 @@ SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.p
             CROSS JOIN LATERAL (SELECT * FROM message m WHERE m.shop_id = q.shop_id AND m.person_id = q.other
                 AND m.rehearsal = r.rehearsal AND m.sending_at > :horizon AND m.sending_at <= q.at
                 AND m.state IN ('sending', 'accepted', 'delivered', 'bounced', 'complained', 'unknown', 'unknown_final')
-                ORDER BY m.sending_at DESC LIMIT 200) AS m
+                ORDER BY m.sending_at DESC LIMIT :most) AS m
             WHERE q.shop_id = r.shop_id AND q.person_id = r.person_id
-        ) AS c ORDER BY c.sending_at DESC LIMIT 200) AS counted,
+        ) AS c ORDER BY c.sending_at DESC LIMIT :most) AS counted,
     ARRAY(
         SELECT ROW(n.purpose, n.state, n.id, n.at) FROM (
             SELECT DISTINCT ON (k.purpose) k.purpose, k.state, k.id, k.at FROM consent k

@@ -1,0 +1,80 @@
+"""Caps hold whatever their size, and however many claims are made at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from daemon.flow import deliver
+from rules.policy import CapWords
+
+MORE = """
+WITH more AS (
+    INSERT INTO recovery (shop_id, cart_id, episode, person_id, policy_hash, policy_name, held_out, rehearsal,
+        started_at)
+    SELECT shop_id, cart_id, i, person_id, policy_hash, policy_name, held_out, rehearsal, started_at
+    FROM recovery, generate_series(2, $1) AS i
+    RETURNING shop_id, id, person_id
+)
+INSERT INTO message (shop_id, recovery_id, person_id, step, channel, rehearsal, state, policy_hash, facts_no, basis,
+    basis_evidence, consent_id, planned_at, not_before, not_after, content, prepared_at)
+SELECT m.shop_id, more.id, m.person_id, step, channel, rehearsal, state, policy_hash, facts_no, basis, basis_evidence,
+    consent_id, planned_at, not_before, not_after, content, prepared_at
+FROM message m JOIN more ON more.person_id = m.person_id
+"""
+CLAIMS, HANDS, PEOPLE, EACH = 1000, 25, 50, 20
+
+
+async def crowd(stage: Any, people: int, each: int, cap: str) -> None:
+    """So many persons with so many messages each, all due, as programmes beside each other will have."""
+    await stage.prepared(people)
+    await stage.context.pool.execute("DROP INDEX recovery_one_open_per_person")
+    await stage.context.pool.execute(MORE, each)
+    await stage.context.pool.execute("UPDATE message SET not_after = not_before + interval '40 days'")
+    book, caps = stage.context.keeper.book, CapWords.model_validate({"any": cap})
+    main = tuple(policy.altered(caps=caps) for policy in book.policies_by_shop["main"])
+    stage.context.keeper.book = replace(book, policies_by_shop={"main": main})
+
+
+@pytest.mark.long
+async def test_a_thousand_claims_side_by_side_exceed_no_cap(make_stage):
+    """A thousand claims, twenty-five at any moment, each hand with connections of its own."""
+    stage = await make_stage()
+    await crowd(stage, PEOPLE, EACH, "2 per 7d")
+    hands = [await stage.beside(2) for _ in range(HANDS)]
+    now = await stage.now()
+    asked: Counter[str] = Counter()
+
+    async def claims(hand: Any) -> None:
+        for _ in range(CLAIMS // HANDS):
+            _, taken = await deliver.claim(hand, stage.shop_id, "email", now, 20)
+            asked.update(claims=1, taken=len(taken))
+
+    await asyncio.gather(*(claims(hand) for hand in hands))
+    assert asked["claims"] == CLAIMS
+    while await stage.value("SELECT count(*) FROM message WHERE state = 'prepared'"):
+        await deliver.claim(hands[0], stage.shop_id, "email", now, 20)
+    sent = await stage.fetch("SELECT person_id, count(*) FROM message WHERE sending_at IS NOT NULL GROUP BY 1")
+    assert (len(sent), {count for _, count in sent}) == (PEOPLE, {2})
+    assert asked["taken"] >= PEOPLE
+    assert await stage.states() == {"sending": 2 * PEOPLE, "planned": (EACH - 2) * PEOPLE}
+    await stage.no_deadlocks()
+
+
+async def test_a_cap_of_more_than_two_hundred_binds(make_stage):
+    stage = await make_stage()
+    await crowd(stage, 1, 260, "250 per 7d")
+    now = await stage.now()
+    await stage.context.pool.execute(
+        "UPDATE message SET state = 'accepted', fence = id, sending_at = $1::timestamptz - id * interval '1 minute', "
+        "accepted_at = $1 WHERE id IN (SELECT id FROM message ORDER BY id LIMIT 248)",
+        now,
+    )
+    while await stage.value("SELECT count(*) FROM message WHERE state = 'prepared'"):
+        await deliver.claim(stage.context, stage.shop_id, "email", now, 20)
+    assert await stage.states() == {"accepted": 248, "sending": 2, "planned": 10}
+    assert await stage.value("SELECT array_agg(DISTINCT reason) FROM message WHERE state = 'planned'") == ["cap"]

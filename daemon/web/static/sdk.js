@@ -225,6 +225,7 @@
     .yes { display: block; margin-bottom: .4rem; font-weight: 600; box-shadow: inset 0 0 0 1px rgb(0 0 0 / .14) }
     .x { position: absolute; top: .5rem; inset-inline-end: .5rem; width: 3rem; padding: 0; font-size: 1.5rem }
     :focus-visible { outline: 3px solid #1a66d6; outline-offset: 2px }
+    dialog:focus { outline: 0 }
     @media (max-width: 480px) { dialog { margin-bottom: 0; width: 100vw; max-width: 100vw; border-radius: 20px 20px 0 0 } }
     @media (prefers-reduced-motion: no-preference) { dialog { animation: up .24s ease-out }
       @keyframes up { from { opacity: 0; transform: translateY(1.5rem) } } }
@@ -253,7 +254,7 @@
     const x = button("x", { "aria-label": said.close }, "×");
     const line = { viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": "2", "stroke-linecap": "round" };
     const box = make("dialog", { role: "dialog", "aria-modal": "true", "aria-labelledby": "title", "aria-describedby": "text",
-      lang: said.lang, dir: "auto", part: "dialog", closedby: "any" },
+      lang: said.lang, dir: "auto", tabindex: "-1", part: "dialog", closedby: "any" },
       make("svg", { ...line, "aria-hidden": "true" }, make("path", { d: BASKET })),
       make("h2", { id: "title", part: "title" }, said.title), make("p", { id: "text", part: "text" }, said.text), yes, no, x);
     root.append(box);
@@ -272,11 +273,12 @@
     box.addEventListener("keydown", (event) => {
       if (event.key !== "Tab") return;
       const order = [yes, no, x];
+      const at = order.indexOf(root.activeElement);
       event.preventDefault();
-      order[(order.indexOf(root.activeElement) + (event.shiftKey ? 2 : 1)) % 3].focus();
+      order[event.shiftKey ? (at > 0 ? at : 3) - 1 : (at + 1) % 3].focus();
     });
     box.showModal();
-    yes.focus({ preventScroll: true });
+    box.focus({ preventScroll: true }); // no button: who is typing must press none by it
   };
 
   const remove = () => {

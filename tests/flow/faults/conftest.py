@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -113,6 +113,8 @@ class Stage:
     stack: AsyncExitStack
     channel: str = "email"
     nursery: asyncio.subprocess.Process | None = None
+    nursery_words: dict[str, str] = field(default_factory=dict)
+    """Environment of the process that workers are forks of."""
     born: list[Worker] = field(default_factory=list)
 
     @property
@@ -192,7 +194,7 @@ class Stage:
     ) -> Worker:
         """One more worker; it is a fork, so it is at work within a moment. `fault`: words of `daemon.faults.arm`."""
         if self.nursery is None:
-            self.nursery = await self.stack.enter_async_context(program("nursery.py"))
+            self.nursery = await self.stack.enter_async_context(program("nursery.py", env=self.nursery_words))
         assert self.nursery.stdin is not None
         assert self.nursery.stdout is not None
         name = f"w{len(self.born)}.example"
@@ -251,7 +253,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def program(name: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def program(
+    name: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A script of this folder in a session of its own, so that it and what it forks can be ended together."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -261,7 +265,7 @@ async def program(name: str, *arguments: str) -> AsyncIterator[asyncio.subproces
         stdout=asyncio.subprocess.PIPE,
         start_new_session=True,
         cwd=HERE.parents[2],
-        env={**os.environ, "PYTHONPATH": str(HERE.parents[2])},
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[2]), **(env or {})},
     )
     try:
         assert process.stdout is not None

@@ -1,10 +1,12 @@
-"""The clock of PostgreSQL's own machine jumps under running workers: nothing leaves early or twice, and all goes on."""
+"""The clock of PostgreSQL's machine, or of the workers', jumps while they run: nothing leaves early or twice, and all
+goes on."""
 
 from __future__ import annotations
 
+import json
 import signal
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -26,8 +28,8 @@ EARLY = "SELECT count(*) FROM message WHERE sending_at < not_before"
 
 
 @pytest.fixture
-async def make_jumpy(open_folder, needs_program):
-    """A server of this test alone whose clock is put forward and back by so many seconds: `await jumpy(3600)`."""
+def jumpy(open_folder, needs_program):
+    """Environment of a process whose clock is put forward and back by so many seconds, and `jumps(3600)` for it."""
     needs_program("faketime")
     [library] = LIBRARY
     offset = open_folder / "offset"
@@ -39,11 +41,17 @@ async def make_jumpy(open_folder, needs_program):
         draft.rename(offset)
 
     jumps(0)
+    words = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_CACHE_DURATION": "1"}
+    return words | {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}, jumps
+
+
+@pytest.fixture
+async def make_jumpy(open_folder, jumpy):
+    """A server of this test alone on such a clock."""
+    words, jumps = jumpy
     async with await start(open_folder / "own", with_valkey=False, keep=False, settings=FAST) as servers:
         [server] = servers.running
         await server.stop()
-        words = {"LD_PRELOAD": str(library), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_CACHE_DURATION": "1"}
-        words |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         server.command = ["/usr/bin/env", *(f"{name}={value}" for name, value in words.items()), *server.command]
         await server.start()
         await migrate(servers.database_url)
@@ -129,5 +137,37 @@ async def each_has_its_place(stage, jump):
     assert set(states) <= {"prepared", "accepted", "unknown", *(["expired"] if jump >= DAY else [])}
     assert states["accepted"] >= 20
     assert states.get("unknown", 0) <= 2 * CONNECTIONS
+    assert await stage.value(EARLY) == 0
+    await stage.books_are_clean()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("jump", [2 * HOUR, -2 * HOUR, 24 * HOUR], ids=["ahead", "back", "a day ahead"])
+async def test_the_workers_machine_changes_its_mind_about_the_time(make_stage, jumpy, jump):
+    """It decides nothing: what is due leaves at once, what is not waits, and nothing is lost or expires."""
+    words, jumps = jumpy
+    stage = await make_stage(smtp_connections=str(CONNECTIONS))
+    stage.nursery_words = words
+    await stage.prepared(DUE + LATER)
+    highest = await stage.value("SELECT id FROM message ORDER BY id LIMIT 1 OFFSET $1", LATER - 1)
+    await stage.context.pool.execute(WHEN, await stage.now(), timedelta(hours=30), highest)
+    await stage.relay.ask(delay=0.1)
+    workers = [await stage.worker(), await stage.worker()]
+
+    async def some():
+        return (await stage.states()).get("accepted", 0) >= 20
+
+    await stage.until(some)
+    jumps(jump)
+
+    async def all_due_left():
+        return await stage.states() == {"accepted": DUE, "prepared": LATER}
+
+    await stage.until(all_due_left)
+    told = [json.loads(line) for worker in workers for line in worker.log.read_text().splitlines() if line[0] == "{"]
+    spread = sorted(datetime.fromisoformat(one["timestamp"]) for one in told)
+    assert spread[-1] - spread[0] > timedelta(hours=1), "their clock did jump"
+    copies = Counter(message for message, _, _ in (await stage.relay.ask("taken"))["taken"])
+    assert set(copies.values()) == {1}
     assert await stage.value(EARLY) == 0
     await stage.books_are_clean()

@@ -87,7 +87,7 @@ async def race(stage, port, count):
 @pytest.mark.parametrize(
     "count",
     [
-        pytest.param(50, id="fifty people"),
+        pytest.param(30, id="thirty people"),
         pytest.param(500, id="five hundred people", marks=pytest.mark.long),
     ],
 )

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import logging
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import redis.asyncio
 import structlog
+from pydantic import SecretStr
 
 from daemon import tokens
+from daemon.demo.twilio import ACCOUNT, TOKEN
+from daemon.flow import optin
 from daemon.shops.base import CartBatch, ConsentHint, Customer, ShopUnavailable
-from daemon.tokens import Token
-from tests.flow.conftest import Scripted, basket
+from daemon.tokens import Short, Token
+from tests.flow.conftest import SHOPS, Scripted, basket
 
 CANARIES = ("canary+7f3a", "canary%2b7f3a", "leak.test", "1511234567", "kanaria", "leckmann")
 CANARY = Customer(
@@ -60,7 +65,10 @@ async def everything_told(town: Any, redis_url: str, log: io.StringIO) -> str:
 
 @pytest.fixture
 async def watched(make_town: Any, unused_tcp_port: int, log: io.StringIO) -> Any:
-    town = await make_town(poll_every=timedelta(minutes=10), private_listen=f"127.0.0.1:{unused_tcp_port}")
+    twilio = {"twilio_account_sid": ACCOUNT, "twilio_auth_token": SecretStr(TOKEN), "twilio_from": "+4915735980000"}
+    shops = SHOPS.replace("    url: ", f"    onsite: {{{{key: {'k' * 40}, carts: true}}}}\n    url: ", 1)
+    listen = f"127.0.0.1:{unused_tcp_port}"
+    town = await make_town(shops, poll_every=timedelta(minutes=10), private_listen=listen, **twilio)
     town.private = unused_tcp_port
     return town
 
@@ -85,9 +93,11 @@ async def test_nothing_that_fails_says_who_it_was_about(watched, redis_url, log)
     town.letters.refuse[CANARY.email] = f"451 4.2.0 {SAYS} is over quota"
     await town.passes(hours=3)  # the relay's words
     assert await town.value("SELECT count(*) FROM attempt WHERE error IS NOT NULL") > 0
-    for fault in (ValueError(SAYS), KeyError(SAYS), ShopUnavailable("answered 500"), RuntimeError({"name": SAYS})):
+    said = ShopUnavailable(f"answered 500 for {CANARY.email}, {CANARY.phone}")  # words of ours may repeat the shop's
+    for fault in (ValueError(SAYS), KeyError(SAYS), said, RuntimeError({"name": SAYS})):
         shop.says = fault
         await fails(town, "poll")
+        assert hits(await town.value("SELECT problem FROM work WHERE name = 'poll'")) == []
     shop.says = None
     await town.context.pool.execute("ALTER TABLE person ADD CONSTRAINT odd CHECK (locale <> 'xx') NOT VALID")
     shop.shows["c1"] = basket("c1", replace(CANARY, locale="xx"), "red", "blue")
@@ -115,37 +125,70 @@ async def fails(town: Any, work: str) -> None:
             await asyncio.sleep(0.01)
 
 
+WORDS = {"email": CANARY.email, "phone": CANARY.phone, "name": SAYS}
+BODIES = (
+    f'{{"type": "cart.updated", "data": {{"email": "{CANARY.email}", "name": "{SAYS}"',
+    json.dumps(
+        {
+            **dict.fromkeys(("visitor", "badge", "wording", "device", "landing", "endpoint", "notice"), SAYS),
+            **WORDS,
+            "events": [{"id": CANARY.email, "type": SAYS, "data": WORDS}],
+            "allow": [SAYS],
+            "keys": WORDS,
+        }
+    ),
+    urlencode({"do": SAYS, "often": CANARY.email, "From": CANARY.phone, "Body": SAYS, "MessageSid": CANARY.email}),
+)
+ON_PAGES = ("visitors", "events", "notices", "reactions", "landings", "subscriptions", "unsubscriptions")
+PLACES = [
+    *(f"/{kind}/{CANARY.email}" for kind in ("o", "c", "s", "u", "p", "y", "hooks/shop", "hooks/channel", "x", "site")),
+    *("/hooks/shop/main", "/hooks/channel/sms", "/hooks/channel/email", "/o/x.gif", f"/site/main/{CANARY.email}"),
+    *(f"/site/{shop}/{what}" for what in ON_PAGES for shop in ("main", CANARY.email)),
+]
+
+
 async def broken_requests(town: Any) -> None:
     """Every public path with the canary in each place where a stranger can put one."""
-    body = f'{{"type": "cart.updated", "data": {{"email": "{CANARY.email}", "name": "{SAYS}"'
-    places = [f"/{kind}/{CANARY.email}" for kind in ("o", "c", "u", "hooks/shop", "x")] + [
-        "/hooks/shop/main",
-        "/o/x.gif",
-    ]
-    for path in places:
+    for path in PLACES:
         for method in ("GET", "POST", "PUT", "HEAD", "OPTIONS"):
-            headers = {"Referer": f"https://x/{CANARY.email}", "Cookie": SAYS, "webhook-id": CANARY.email}
-            async with town.http.request(
-                method,
-                town.public + path,
-                params={"q": SAYS},
-                data=body.encode(),
-                headers=headers,
-                allow_redirects=False,
-            ) as answer:
-                page = (await answer.read()).decode("latin-1")
-            assert answer.status < 500
-            assert hits(page + str(answer.headers)) == []
+            for body in BODIES if method == "POST" else BODIES[:1]:
+                await strange_request(town, method, path, body)
+
+
+async def strange_request(town: Any, method: str, path: str, body: str) -> None:
+    form = "application/x-www-form-urlencoded" if "=" in body[:3] else "text/plain"
+    told = {"Cookie": SAYS, "webhook-id": CANARY.email, "X-Twilio-Signature": CANARY.email, "Content-Type": form}
+    headers = {**told, "Referer": f"https://x/{CANARY.email}", "Origin": "https://shop.example"}
+    async with town.http.request(
+        method, town.public + path, params={"q": SAYS}, data=body.encode(), headers=headers, allow_redirects=False
+    ) as answer:
+        page = (await answer.read()).decode("latin-1")
+    assert answer.status < 500
+    assert hits(page + str(answer.headers)) == []
 
 
 async def broken_link(town: Any) -> None:
-    """A handler that fails: the database has lost a table."""
-    message = await town.value("SELECT max(id) FROM message")
-    token = tokens.make(town.context.secrets, Token("click", town.shop_id, message, 0))
-    await town.context.pool.execute("ALTER TABLE link RENAME TO gone")
-    async with town.http.get(f"{town.public}/c/{token}", allow_redirects=False) as answer:
-        assert hits(await answer.text()) == []
-    await town.context.pool.execute("ALTER TABLE gone RENAME TO link")
+    """Handlers that fail: the database has lost a table."""
+    message, ours = await town.value("SELECT max(id) FROM message"), town.context.secrets
+    text = tokens.make_short(ours, Short("click", town.shop_id, message))
+
+    def mail(purpose: Any) -> str:
+        return tokens.make(ours, Token(purpose, town.shop_id, message, 0))
+
+    for table, path in (
+        ("link", f"c/{mail('click')}"),
+        ("link", f"s/{text}"),
+        ("person", f"u/{mail('unsubscribe')}"),
+        ("person", f"p/{mail('prefer')}"),
+        ("opt_in", f"y/{optin.make_token(town.shop_id)}"),
+    ):
+        await town.context.pool.execute(f"ALTER TABLE {table} RENAME TO gone")
+        for method in ("GET", "POST"):
+            form = {"do": "choose", "often": "normal", "pause": "keep", "List-Unsubscribe": "One-Click", "to": SAYS}
+            url, told = f"{town.public}/{path}", form if method == "POST" else None
+            async with town.http.request(method, url, data=told, allow_redirects=False) as answer:
+                assert hits(await answer.text()) == []
+        await town.context.pool.execute(f"ALTER TABLE gone RENAME TO {table}")
 
 
 def test_an_error_is_told_by_its_kind_and_place(log):

@@ -220,10 +220,13 @@ class _Loading:
                 hint = did_you_mean(wanted, known) or f"; there are {', '.join(known)}; add templates/{wanted}.mjml"
                 place = tree.find(("steps", no, "template" if step.template else "name"))
                 yield Mistake(place, f'there is no template "{wanted}"{hint}')
+        served = {name: shop for name, shop in shops.items() if not policy.shops or name in policy.shops}
+        yield from _budget(policy, tree, served)
         for name, shop in shops.items():
-            if not policy.shops or name in policy.shops:
+            if name in served:
                 yield from _law(policy, tree, name, shop)
                 yield from _audiences(policy, tree, name, shop)
+                yield from _whatsapp(policy, tree, name, shop)
                 yield from self._capabilities(policy, tree, name, configs)
 
     def _templates(self) -> list[str]:
@@ -264,6 +267,29 @@ def _audiences(policy: Policy, tree: Node, name: str, shop: ShopWords) -> Iterat
             hint = did_you_mean(step.audience, shop.audiences) or f"; {SHOPS_FILE} names them under `audiences:`"
             text = f'the shop "{name}" has no audience "{step.audience}"{hint}'
             yield Mistake(tree.find(("steps", no, "audience")), text)
+
+
+def _budget(policy: Policy, tree: Node, served: Mapping[str, ShopWords]) -> Iterator[Mistake]:
+    """A step that goes by a budget that no shop has."""
+    budgets = [shop.sms.budget for shop in served.values()]
+    if not served or any(one.day is not None or one.month is not None for one in budgets):
+        return
+    for no, step in enumerate(policy.steps):
+        if step.over_budget is not None:
+            hint = f"{SHOPS_FILE} sets one: sms: {{price: 0.09 EUR, budget: {{day: 20 EUR}}}}"
+            yield Mistake(tree.find(("steps", no, "over_budget")), f"no shop here has a budget for texts; {hint}")
+
+
+def _whatsapp(policy: Policy, tree: Node, name: str, shop: ShopWords) -> Iterator[Mistake]:
+    """WhatsApp takes what begins a conversation as an approved template only."""
+    if not (shop.sms.sender or "").startswith("whatsapp:"):
+        return
+    approved = {template.partition(".")[0] for template in shop.sms.templates}
+    for no, step in enumerate(policy.steps):
+        if step.send == "sms" and step.template_name not in approved:
+            hint = f"{SHOPS_FILE} names it: sms: {{templates: {{{step.template_name}: HX…}}}}"
+            text = f'the shop "{name}" writes by WhatsApp and has no approved template for {step.name}; {hint}'
+            yield Mistake(tree.find(("steps", no, "template" if step.template else "name")), text)
 
 
 def _law(policy: Policy, tree: Node, name: str, shop: ShopWords) -> Iterator[Mistake]:

@@ -117,7 +117,8 @@ class SmsWords(_Words):
     templates: Mapping[str, Annotated[str, AfterValidator(_template)]] = Field(
         default_factory=dict,
         description="Approved WhatsApp templates (`HX…`) by the name of the step's template, `nudge`, or with a "
-        "language, `nudge.de`. Their places: 1 the shop, 2 the person's first name, 3 the first product, 4 the link.",
+        "language, `nudge.de`. Their places: 1 the shop, 2 the person's first name or 🙂, 3 the first product, 4 the "
+        "link.",
     )
 
     @model_validator(mode="after")

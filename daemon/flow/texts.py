@@ -32,6 +32,8 @@ from rules.texts import takes_answers
 
 CART = 0
 """Number of the one link that a text has."""
+NOBODY = "🙂"
+"""Stands for a first name that is not known."""
 LEAST_VALID = timedelta(seconds=5)
 """What Twilio calls the least that makes sense."""
 LONG_TOKEN = 24
@@ -158,11 +160,13 @@ def _stored(text: RenderedText) -> Mapping[str, Any]:
 
 
 def _approved(shop: ShopWords, step: Step, text: RenderedText, known: TextContext) -> Mapping[str, str]:
-    """The approved template that says it on WhatsApp, in its language if there is one; empty if there is none."""
-    spoken = locale_of(text.language)
-    names = (f"{step.template_name}.{spoken.language}" if spoken else "", step.template_name)
+    """The approved template that says it on WhatsApp: in its language, in none, or in the shop's. Empty: there is none.
+    No value is: Meta takes no empty ones."""
+    spoken, at_home = locale_of(text.language), locale_of(shop.locale)
+    tongues = [f"{step.template_name}.{one.language}" if one else "" for one in (spoken, at_home)]
+    names = (tongues[0], step.template_name, tongues[1])
     template = next((shop.sms.templates[name] for name in names if name in shop.sms.templates), "")
-    values = {"1": known.shop, "2": known.name, "3": known.first_line, "4": known.link}
+    values = {"1": known.shop, "2": known.name or NOBODY, "3": known.first_line, "4": known.link}
     return {"template": template, "values": json.dumps(values, ensure_ascii=False)} if template else {}
 
 

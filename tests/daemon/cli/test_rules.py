@@ -58,6 +58,35 @@ def test_a_text_that_takes_too_many_parts_is_refused_before_anybody_pays_for_it(
     assert run(capsys, "check", "--no-secrets")[0] == 0
 
 
+NUDGE = "extends: default\nlegal: de\nsteps: [{name: nudge, send: sms, after: 7h%s}]\n"
+
+
+@pytest.mark.parametrize(
+    ("step", "sms", "said"),
+    [
+        (
+            ", over_budget: leave_out",
+            "{price: 0.09 EUR}",
+            "main.yaml:3:58 steps[0].over_budget: no shop here has a budget for texts; shops.yaml sets one: "
+            "sms: {price: 0.09 EUR, budget: {day: 20 EUR}}",
+        ),
+        (", over_budget: leave_out", "{price: 0.09 EUR, budget: {month: 300 EUR}}", ""),
+        (
+            "",
+            '{from: "whatsapp:+4930123456"}',
+            'main.yaml:3:16 steps[0].name: the shop "main" writes by WhatsApp and has no approved template for nudge; '
+            "shops.yaml names it: sms: {templates: {nudge: HX…}}",
+        ),
+        ("", f'{{from: "whatsapp:+4930123456", templates: {{nudge.de: HX{"0" * 32}}}}}', ""),
+    ],
+)
+def test_a_text_that_could_never_go_out_as_meant_is_refused(folder, capsys, step, sms, said):
+    (folder / "shops.yaml").write_text(f"{SHOPS}    sms: {sms}\n", "utf-8")
+    (folder / "main.yaml").write_text(NUDGE % step, "utf-8")
+    code, told = run(capsys, "check", "--no-secrets")
+    assert (code, told.out) == ((1, f"{said}\n") if said else (0, "main (rehearsal): main\n"))
+
+
 def test_a_folder_that_is_not_there_is_a_matter_of_configuration(folder, capsys):
     code, said = run(capsys, "check", folder / "nowhere")
     assert (code, said.out) == (78, "")

@@ -16,6 +16,8 @@ from structlog.typing import Processor
 from daemon.settings import Settings
 
 ADDRESS = re.compile(r"(?:\"[^\"\s]+(?: [^\"\s]+)*\"|[^\s<>\"'(),;:]+)(?:@|%40)[^\s<>\"'(),;:]+", re.IGNORECASE)
+PHONE = re.compile(r"(?:(?<![\w.])\+|(?<![\w.-])00)[1-9](?:[ ()/-]{0,2}\d){6,14}")
+"""With its country, so no number of ours looks like one."""
 TOKEN = re.compile(
     r"(?<![A-Za-z0-9_-])(?:[A-Za-z0-9_-]{40}|[A-Za-z0-9_-]{46}|[A-Za-z0-9_-]{54})(?![A-Za-z0-9_-])"
     r"|(?<![A-Za-z0-9])[A-Za-z2-7]{48}(?![A-Za-z0-9])|(?<=/[ocuspy]/)[A-Za-z0-9_-]{16,}"
@@ -129,5 +131,5 @@ def _cleaned(value: object) -> object:
 
 
 def clean(text: str) -> str:
-    """The text without what may be an e-mail address or one of our tokens."""
-    return TOKEN.sub("[token]", ADDRESS.sub("[address]", text))
+    """The text without what may be an e-mail address, a telephone number or one of our tokens."""
+    return TOKEN.sub("[token]", PHONE.sub("[number]", ADDRESS.sub("[address]", text)))

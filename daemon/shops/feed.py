@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,7 +30,6 @@ from daemon.shops.fetch import Answer, Fetch, checked_base
 from daemon.shops.paging import Place, content_of, place
 from daemon.shops.push import Secret, Secrets, parse, webhooks
 from daemon.shops.wire import Cart, Order, OrderPage, Page, ProductPage, first_problem
-from daemon.shops.wire_values import clean
 
 M = TypeVar("M", Page, OrderPage, ProductPage)
 SKEW = timedelta(minutes=5)
@@ -37,6 +37,8 @@ SKEW = timedelta(minutes=5)
 GARBAGE = 5
 """Unreadable items on a page, and more than half of it, from which on the whole page is not believed."""
 REFS_AT_ONCE = 100
+REF = re.compile(r"[\w.:#/-]{1,80}")
+"""What may be said of a cart or order in a log; what is no number and no name of a thing may be one of a person."""
 
 
 class FeedConfig(ShopConfig):
@@ -211,7 +213,8 @@ def _turned(
             ref = one.get("ref") if isinstance(one, dict) else None
             named = isinstance(ref, str | int) and not isinstance(ref, bool)
             refs += [str(ref).strip()] if named else []
-            refused.append(f"{noun}[{number}] {clean(str(ref))[:80] if named else '?'}: {first_problem(error)}")
+            shown = str(ref).strip() if named and REF.fullmatch(str(ref).strip()) else "?"
+            refused.append(f"{noun}[{number}] {shown}: {first_problem(error)}")
     return items, tuple(refused), tuple(refs)
 
 

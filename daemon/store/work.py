@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, cast
 
 import channels
+from daemon.logs import clean
 from daemon.store.database import Connection, Pool
 from daemon.store.sql import load
 
@@ -89,8 +90,8 @@ async def well(db: Connection | Pool, shop_id: int, name: str) -> None:
 
 
 async def failed(db: Connection | Pool, shop_id: int, name: str, problem: str) -> None:
-    """It rests for a while, longer each time."""
-    await sql.failed(db, shop_id=shop_id, name=name, problem=problem)
+    """It rests for a while, longer each time. What a shop or a mailbox said may hold addresses: `status` shows none."""
+    await sql.failed(db, shop_id=shop_id, name=name, problem=clean(problem)[:500])
 
 
 async def serialise(db: Connection, shop_id: int) -> None:

@@ -42,6 +42,16 @@ def test_no_address(text):
 
 @pytest.mark.parametrize(
     "text",
+    ["+4915112345678", "call +49 151 123456-78 today", "tel=+49(0)15112345678", "004915112345678", "'+15551234567'"],
+)
+def test_no_number(text):
+    cleaned = logs.clean(text)
+    assert "[number]" in cleaned
+    assert not any(part in cleaned for part in ("1234", "5678", "151"))
+
+
+@pytest.mark.parametrize(
+    "text",
     [
         f"GET /c/{TOKEN} HTTP/1.1", f"/o/{TOKEN}.gif", f"https://t.example/u/{TOKEN}?x=1", f"token={TOKEN}",
         f"bounce to b+{BOUNCE}@bounce.example", f"b+{BOUNCE}", BOUNCE, f"GET /s/{SHORT} HTTP/1.1",
@@ -64,7 +74,20 @@ def test_what_is_inside_of_fields_is_cleaned_too():
 
 
 @pytest.mark.parametrize(
-    "text", ["sent 3 of 4 at 10:00", "rules/main.yaml:17:7 steps[1].afer", "", "2 @ 3", "postgresql://host:5432/db"]
+    "text",
+    [
+        "sent 3 of 4 at 10:00",
+        "rules/main.yaml:17:7 steps[1].afer",
+        "",
+        "2 @ 3",
+        "postgresql://host:5432/db",
+        "2026-03-01T10:00:00+00:00",
+        "orders 1000001 to 1000500",
+        "+300 s",
+        "1e+10",
+        "0.00123456789",
+        "a7-00123456789",
+    ],
 )
 def test_other_words_stay(text):
     assert logs.clean(text) == text

@@ -278,6 +278,18 @@ async def test_one_bad_cart_is_refused_alone(pretended):
     assert batch.is_full_snapshot
 
 
+async def test_a_ref_that_may_be_a_person_is_not_repeated(pretended):
+    refs = ["ada@example.org", "Ada Lovelace", "+4915112345678"]
+    pretended.says(carts=[cart(ref, total="x") for ref in refs])
+    async with opened(pretended.feed()) as feed:
+        batch = await feed.carts("", 100, NOW)
+        assert [one.split(": ")[0] for one in batch.refused] == ["carts[0] ?", "carts[1] ?", "carts[2] ?"]
+        assert batch.refused_refs == tuple(refs)
+        pretended.says(carts=[cart(ref, total="x") for ref in refs * 2])
+        with pytest.raises(ShopUnavailable, match=r"first carts\[0\] \?: total: "):
+            await feed.carts("", 100, NOW)
+
+
 async def test_prices_and_currencies_as_text_are_read(pretended):
     line = {"product_ref": 1, "name": "Boots", "quantity": "2", "unit_price": "19.989999999999998"}
     pretended.says(carts=[cart("a", total="39.98", currency="eur", lines=[line])])

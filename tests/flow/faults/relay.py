@@ -23,6 +23,7 @@ POLITE = {
     **{"greeting": "220 relay ready", "pipelining": False, "login": "", "at_rcpt": {}, "at_dot": {}},
 }
 """`login`: the answer to AUTH, offered only then. `at_rcpt` and `at_dot`: answers by recipient, `*` for all others."""
+PULSE = 0.005
 FAULTS = ("busy at RCPT", "busy after the dot", "taken and dropped", "dropped and not taken", "slow")
 
 
@@ -44,13 +45,16 @@ class Relay:
     """Transactions that the other side broke off, by the name in EHLO."""
     beat: float = 0.0
     """When this process last ran, at most 5 ms ago unless the machine was busy elsewhere."""
+    late: list[float] = field(default_factory=list)
+    """By how many seconds each beat came late: what the machine leaves to a process that has next to nothing to do."""
     held: int = 0
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def beats(self) -> None:
         while True:
-            self.beat = time.clock_gettime(time.CLOCK_REALTIME)
-            await asyncio.sleep(0.005)
+            before, self.beat = self.beat, time.clock_gettime(time.CLOCK_REALTIME)
+            self.late.append(self.beat - before - PULSE if before else 0.0)
+            await asyncio.sleep(PULSE)
 
     def told(self) -> dict[str, Any]:
         return {
@@ -61,6 +65,7 @@ class Relay:
             "under_way": +self.under_way,
             "cut": self.cut,
             "held": self.held,
+            "late": self.late,
         }
 
     async def control(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -16,7 +16,9 @@ from daemon.clock import machine_now, monotonic
 
 SECONDS = 60
 LAG = 0.1
-"""Seconds by which the event loop is late, 99 times of a hundred."""
+"""Seconds by which the event loop is late, 99 times of a hundred, where the machine is ours alone."""
+SHARED = 5
+"""On a busy one: so many times what a process with next to nothing to do is late there."""
 A_MINUTE = 10_000
 LARGEST = 256
 """MB that one process may ever have held."""
@@ -121,13 +123,15 @@ async def test_neither_memory_nor_claims_grow_with_what_is_waiting(make_stage, u
     answers, longest = await posting
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{private}/metrics") as told:
         lag = ninety_nine(await told.text(), "tillbell_loop_lag_seconds")
+    late = sorted((await stage.relay.ask("late"))["late"])
+    idle = late[len(late) * 99 // 100]
     memory, sent = most_memory(process.pid), (await stage.states())["accepted"]
     print(
-        f"{memory:.0f} MB at most, lag p99 <= {lag * 1000:.0f} ms, {claimed} claimed at most, {sent} sent, "
-        f"answers {dict(answers)}, the slowest {longest:.2f} s"
+        f"{memory:.0f} MB at most, lag p99 <= {lag * 1000:.0f} ms ({idle * 1000:.0f} idle), {claimed} claimed, "
+        f"{sent} sent, answers {dict(answers)}, the slowest {longest:.2f} s"
     )
     assert memory <= LARGEST
-    assert lag <= LAG
+    assert lag <= max(LAG, SHARED * idle)
     assert 0 < claimed <= CLAIMED
     assert set(answers) <= {202, 503}
     assert answers[202] >= KEPT * sum(answers.values())

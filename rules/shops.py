@@ -17,6 +17,7 @@ from rules import hours
 from rules.audiences import AudienceWords
 from rules.mistakes import from_validation
 from rules.onsite import OnsiteWords, origins
+from rules.optin import OptInWords
 from rules.policy import Law, Words
 from rules.source import Mistake, Node
 from rules.texts import SmsWords
@@ -211,6 +212,9 @@ class ShopWords(Words):
     onsite: OnsiteWords | None = Field(None, description="The script on the shop's pages; without it there is none.")
     audiences: Mapping[AudienceName, AudienceWords] = Field(
         default_factory=dict, description="Ad audiences that steps may name, each under its name."
+    )
+    opt_in: Mapping[Annotated[str, _matching(r"[a-z][a-z0-9-]{0,39}", "not a name of a form")], OptInWords] = Field(
+        default_factory=dict, description="Forms by which people ask to be written to, by name."
     )
     sms: SmsWords = Field(default_factory=SmsWords, description="How the shop writes text messages.")
     connection: Mapping[str, Any] = Field(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -11,13 +12,22 @@ from rich.table import Table
 from daemon.cli.desk import AsJson, Desk, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.errors import ConfigurationError
-from daemon.flow import consents, dossier
+from daemon.flow import consents, dossier, optin
 from daemon.flow.consents import PURPOSES, Proof
 from daemon.house import pepper_of
 from daemon.store import consents as ledger
 from daemon.store.dossier import Found
 
-app = App(name="consent", help="What people allowed: show it with its proof, record it, take it back.")
+ANSWERS: Mapping[optin.Answer, str] = {
+    "asked": "is asked to confirm it",
+    "confirmed": "has confirmed it already",
+    "too soon": "was asked less than ten minutes ago",
+    "enough today": "was asked three times within a day",
+    "too many": "is not asked: too much at once",
+    "nobody": "has no address for it",
+}
+
+app = App(name="consent", help="What people allowed: show it with its proof, ask for it, record it, take it back.")
 
 
 def _is_purpose(_: object, written: str) -> None:
@@ -88,6 +98,44 @@ async def withdraw(word: str, purpose: Purpose, /, *more: Purpose, shop: ShopNam
         email_mkt, sms_mkt, push_mkt, track_open, track_click or ads_audience.
     """
     return await _write(word, [purpose, *more], "withdrawn", Proof("by hand"), shop)
+
+
+@app.command
+async def request(
+    word: str,
+    purpose: Purpose,
+    /,
+    *more: Purpose,
+    wording: Annotated[str, Parameter(help="The sentence that they are to confirm.")],
+    source: Annotated[str, Parameter(help="Where they asked for it.")] = "by hand",
+    shop: ShopName = None,
+) -> int:
+    """Ask somebody to confirm (double opt-in): a mail with a link, or for sms_mkt a text with a code. The daemon sends
+    it; nothing counts before they have confirmed.
+
+    Parameters
+    ----------
+    word
+        Their e-mail address, customer reference, phone number or number here.
+    purpose
+        email_mkt with track_open, track_click or ads_audience, or sms_mkt.
+    """
+    purposes, proof = [purpose, *more], Proof(source, wording=wording)
+    try:
+        optin.channel_of(purposes)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
+    if not wording.strip():
+        raise ConfigurationError("say with --wording what they are to confirm")
+    async with desk(acts=True) as at:
+        pepper = await pepper_of(at.settings, at.pool, looks=True)
+        found = await _find(at, shop, word)
+        answers = [
+            await optin.request_of(at.pool, pepper, one.shop_id, one.id, purposes, proof, at.now) for one in found
+        ]
+    for one, answer in zip(found, answers, strict=True):
+        console().print(f"person {one.id}: {ANSWERS[answer]}")
+    return FINE if "asked" in answers or "confirmed" in answers else FINDINGS
 
 
 async def _write(word: str, purposes: list[str], state: str, proof: Proof, shop: str | None) -> int:

@@ -24,10 +24,10 @@ from daemon.context import Context, address_hmac
 from daemon.flow import consents, persons
 from daemon.flow.consents import CHANNEL_OF, Proof
 from daemon.shops.base import ConsentHint, Customer
-from daemon.store import clock, optins, work
+from daemon.store import clock, optins, suppressions, work
 from daemon.store import consents as ledger
 from daemon.store import persons as people
-from daemon.store.database import Connection, again
+from daemon.store.database import Connection, Pool, again
 from daemon.store.optins import OptIn, Request
 
 log = structlog.get_logger()
@@ -92,13 +92,75 @@ async def ask(
     if not address:
         return "nobody"
     hashed = address_hmac(context.pepper, "email" if channel == "email" else "phone", address)
-    client = address_hmac(context.pepper, "client", proof.ip) if proof.ip else None
-    if limit := _limit(await optins.lately(db, shop_id, hashed, client, GAP, now)):
-        metrics.opt_ins.labels(limit.replace(" ", "_")).inc()
+    if limit := await _too_often(context.pepper, db, shop_id, hashed, proof, now):
         return limit
     [person] = await persons.keep(context, db, shop_id, [customer], now, 0, whole=False)
     if person is None:
         return "nobody"
+    return await _noted(context.pepper, db, shop_id, person, channel, hashed, purposes, proof, now)
+
+
+async def request_of(
+    pool: Pool, pepper: bytes, shop_id: int, person: int, purposes: Sequence[str], proof: Proof, now: datetime
+) -> Answer:
+    """Ask somebody who is known, at the address that they have. The daemon finds the request by itself. Raises
+    ValueError as `request` does."""
+    channel = channel_of(purposes)
+    if not proof.wording:
+        raise ValueError("say what is to be confirmed: the wording")
+
+    async def once(db: Connection) -> Answer:
+        await work.serialise(db, shop_id)
+        await people.lock(db, shop_id, [person])
+        hashed = await optins.address_of(db, shop_id, person, channel)
+        if hashed is None:
+            return "nobody"
+        if limit := await _too_often(pepper, db, shop_id, hashed, proof, now):
+            return limit
+        return await _noted(pepper, db, shop_id, person, channel, hashed, purposes, proof, now)
+
+    return await again(pool, once)
+
+
+async def request_at(
+    context: Context, shop_id: int, phone: str, purposes: Sequence[str], proof: Proof, now: datetime
+) -> Answer:
+    """Ask whoever has this number (E.164) by the shop's word. A stranger's number makes nobody: a number typed into a
+    form is no proof of whose cart it may be told of, so `nobody` too where several people have it."""
+    owners = await suppressions.owners(context.pool, shop_id, [address_hmac(context.pepper, "phone", phone)])
+    if len(owners) != 1:
+        return "nobody"
+    answer = await request_of(context.pool, context.pepper, shop_id, owners[0], purposes, proof, now)
+    if answer == "asked":
+        context.ring("confirm", shop_id)
+    return answer
+
+
+async def _too_often(
+    pepper: bytes, db: Connection, shop_id: int, hashed: bytes, proof: Proof, now: datetime
+) -> Answer | None:
+    limit = _limit(await optins.lately(db, shop_id, hashed, _client(pepper, proof), GAP, now))
+    if limit is not None:
+        metrics.opt_ins.labels(limit.replace(" ", "_")).inc()
+    return limit
+
+
+def _client(pepper: bytes, proof: Proof) -> bytes | None:
+    return address_hmac(pepper, "client", proof.ip) if proof.ip else None
+
+
+async def _noted(
+    pepper: bytes,
+    db: Connection,
+    shop_id: int,
+    person: int,
+    channel: str,
+    hashed: bytes,
+    purposes: Sequence[str],
+    proof: Proof,
+    now: datetime,
+) -> Answer:
+    """The request as a row, and in the ledger that it was made. The caller holds the person's lock."""
     words = await people.consents_of(db, shop_id, [person])
     states = {purpose: words[person, purpose].state for purpose in purposes if (person, purpose) in words}
     if all(states.get(purpose) == "confirmed" for purpose in purposes):
@@ -113,13 +175,13 @@ async def ask(
         wording=proof.wording,
         source=proof.source,
         source_url=proof.source_url,
-        ip_hmac=client,
+        ip_hmac=_client(pepper, proof),
         ip_net=consents.network(proof.ip),
         user_agent=proof.user_agent,
     )
     number = await optins.add(db, shop_id, asked, now, now + VALID)
     metrics.opt_ins.labels("asked").inc()
-    log.info("kept", shop=context.shop_called(shop_id), opt_in=number, channel=channel)
+    log.info("kept", shop_id=shop_id, opt_in=number, channel=channel)
     return "asked"
 
 

@@ -128,6 +128,12 @@ async def add(db: Connection, shop_id: int, request: Request, now: datetime, not
     )
 
 
+async def address_of(db: Connection, shop_id: int, person_id: int, channel: str) -> bytes | None:
+    """Hash of the address that a request to them would go to; None where they have none, or were erased."""
+    found: bytes | None = await sql.address_of(db, shop_id=shop_id, person_id=person_id, channel=channel)
+    return found
+
+
 async def at_the_gate(db: Connection, shop_id: int, channel: str, most: int, now: datetime) -> list[AtGate]:
     """Those that wait, their persons locked, read anew behind the locks."""
     ids = [row["id"] for row in await sql.due_people(db, shop_id=shop_id, channel=channel, most=most)]

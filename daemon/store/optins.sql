@@ -20,6 +20,10 @@ VALUES (:shop_id, :person_id, :channel, :purposes, :address_hmac, sha256(convert
     :ip_net, :user_agent, :now, :not_after)
 RETURNING id;
 
+-- name: address_of$
+SELECT CASE :channel::text WHEN 'email' THEN p.email_hmac WHEN 'sms' THEN p.phone_hmac END FROM person p
+WHERE p.shop_id = :shop_id AND p.id = :person_id AND p.erased_at IS NULL AND p.merged_into IS NULL;
+
 -- name: due_people
 -- Requests that wait, and the lock on their persons, without waiting for anybody.
 WITH t AS MATERIALIZED (

@@ -13,6 +13,7 @@ from daemon.web import (
     clock,
     health,
     hooks,
+    joining,
     links,
     optin,
     preferences,
@@ -24,6 +25,7 @@ from daemon.web import (
 )
 from daemon.web.edge import BODY, HTTPS, NOTHING, SAFE, guard
 from daemon.web.health import CONTEXT
+from daemon.web.quota import Quota
 from daemon.web.state import STATE, State
 
 
@@ -33,6 +35,7 @@ def public_app(context: Context) -> web.Application:
     app = web.Application(middlewares=[guard], client_max_size=BODY)
     desk, inbox = Desk(context), hooks.keeper(context)
     app[STATE] = State(context, desk)
+    app[joining.ASKED] = Quota(joining.A_MINUTE)
     app.add_routes(
         [
             web.get("/o/{token}.gif", links.open_pixel, name="pixel"),
@@ -44,6 +47,8 @@ def public_app(context: Context) -> web.Application:
             web.post("/p/{token}", preferences.act, name="preferences_act"),
             web.get("/y/{token}", optin.show, name="opt_in"),
             web.post("/y/{token}", optin.act, name="opt_in_act"),
+            web.get("/join/{shop}/{form}", joining.show, name="join"),
+            web.post("/join/{shop}/{form}", joining.act, name="join_act"),
             *hooks.routes(context, inbox),
             *callbacks.routes(context, inbox),
             *sdk.routes(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import tomllib
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ Page = Literal[
     "opt_in", "opt_in_done", "opt_in_over", "opt_in_broken",
 ]  # fmt: skip
 
+JoinPage = Literal["join", "join_email", "join_sms", "join_slow"]
+
 FOLDER = Path(__file__).parent
 WORDS: dict[str, dict[str, Any]] = {
     path.stem: tomllib.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.toml"))
@@ -31,6 +34,8 @@ TEMPLATES = Environment(
 )
 TEMPLATE = TEMPLATES.get_template("page.html")
 PREFERENCES = TEMPLATES.get_template("preferences.html")
+JOIN = TEMPLATES.get_template("join.html")
+ADDRESS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,19 @@ def preferences(
         "languages": [(tag, str(Locale(tag).get_display_name(tag)).capitalize()) for tag in WORDS],
     }
     return _drawn(PREFERENCES, lang, words, house, shown, 200)
+
+
+def joining(
+    request: web.Request, page: JoinPage, house: House, values: Mapping[str, Any], *, status: int = 200
+) -> web.Response:
+    """A form by which somebody asks to be written to, or what comes after it, in the browser's language."""
+    lang = language("", request.headers.get("Accept-Language", ""), house.locale)
+    return _drawn(JOIN, lang, WORDS[lang][page], house, {**values, "page": page}, status)
+
+
+def looks_like_address(text: str) -> bool:
+    """One plain address in ASCII, as a mail may go to."""
+    return ADDRESS.fullmatch(text) is not None
 
 
 def _drawn(

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -75,18 +76,20 @@ async def redis_version() -> str:
         await client.aclose()
 
 
+def lacks(what: str) -> NoReturn:
+    """Here the test is skipped for this reason. CI has all that a test needs: there it fails."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what}, and CI must have it")
+    pytest.skip(what)
+
+
 @pytest.fixture(scope="session")
 def needs_program() -> Callable[[str], str]:
     """Where a program is that not every machine has. Without it the test is skipped; in CI it fails."""
 
     def find(name: str) -> str:
         found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:{SYSTEM_FOLDERS}")
-        if found is None:
-            missing = f"{name} is not installed"
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"{missing}, and CI must have it")
-            pytest.skip(missing)
-        return found
+        return found or lacks(f"{name} is not installed")
 
     return find
 

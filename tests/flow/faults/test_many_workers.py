@@ -13,6 +13,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from tests.conftest import lacks
+
 CONNECTIONS = 5
 WAITING = "SELECT count(*) FROM message WHERE state IN ('planned', 'prepared', 'retry_wait', 'sending')"
 NO_BACK_OFF = "UPDATE message SET retry_real = NULL WHERE state = 'retry_wait'"
@@ -87,7 +89,7 @@ async def test_a_machine_dies_and_the_other_goes_on(make_stage, needs_program):
     """Each host is a network of its own, with one cable to the servers."""
     ip = needs_program("ip")
     if os.geteuid() != 0:
-        pytest.skip("only root makes networks")
+        lacks("only root makes networks")
     stage = await make_stage(smtp_connections=str(CONNECTIONS))
     await stage.prepared(600)
     await stage.relay.ask(delay=0.1)
@@ -133,7 +135,7 @@ async def told(ip, *words):
     process = await asyncio.create_subprocess_exec(ip, *words, stderr=asyncio.subprocess.PIPE)
     _, said = await process.communicate()
     if process.returncode:
-        pytest.skip(f"this machine makes no networks: {said.decode().strip()}")
+        lacks(f"this machine makes no networks: {said.decode().strip()}")
 
 
 @asynccontextmanager

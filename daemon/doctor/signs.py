@@ -10,7 +10,7 @@ from daemon.context import Context
 from daemon.doctor.post import post
 from daemon.doctor.reason import Question, Reason
 from daemon.flow.shops import ENDINGS
-from daemon.store import brake, clock, members, messages, pulse, survey
+from daemon.store import brake, clock, instance, members, messages, pulse, survey
 from daemon.store.pulse import Behind, Heard, Problem, Waiting
 from rules.values import spoken
 
@@ -20,6 +20,8 @@ BEHIND = timedelta(seconds=60)
 """Work that is due is rung for every quarter of a second; after this it is late."""
 IN_VAIN = 3
 """So many messages tried in vain make an alarm: one may have a greylisting recipient."""
+LATELY = timedelta(days=7)
+"""So long a silence that is over is told: as in `tillbell status`."""
 FAILURES = 3
 """In a row; one that passes by itself is no news."""
 WORKERS, WEBS = ("all", "worker"), ("all", "web")
@@ -168,13 +170,17 @@ async def rests(context: Context, _: datetime) -> list[Reason]:
 
 
 async def pauses(context: Context, now: datetime) -> list[Reason]:
-    """What is paused: intended where an operator did it, amiss where tillbell had to."""
+    """What is paused: intended where an operator did it, amiss where tillbell had to; and silences that are over."""
     reasons = []
     for one in await brake.pauses(context.pool, now):
         what = [f"{word} {value}" for word in ("policy", "step", "channel") if (value := getattr(one, word))]
         text = f"{', '.join([f'shop {one.shop}', *what])} is paused: {one.reason}"
         reasons.append(Reason("pause", text, amiss=one.cause != "operator"))
-    return reasons
+    return reasons + [
+        Reason("silence", f"shop {one.shop}: {one.reason}, until {one.lifted_at:%Y-%m-%d %H:%M}", amiss=False)
+        for one in await instance.standstills(context.pool, now - LATELY)
+        if one.lifted_at is not None
+    ]
 
 
 async def left(context: Context, _: datetime) -> list[Reason]:

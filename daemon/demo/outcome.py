@@ -14,20 +14,22 @@ from daemon.demo.town import MINUTE, Life
 
 TAKEN = ("accepted", "delivered", "bounced", "complained")
 """States of messages that were taken."""
-GOT = ("mailed", "texted", "pushed")
+GOT = ("mailed", "texted", "pushed", "noticed")
 
 
 async def outcome(stage: Stage, seconds: float) -> dict[str, Any]:
     """`recoveries` and `shoppers` tell the story; `findings` are sentences about what should not be, best empty."""
     report = (await stage.daemon.tell("report", "--each"))[NAME]
     books = await stage.daemon.tell("books", "--all")
+    sizes = (await stage.daemon.tell("audience", "list"))[NAME]
     told = story(stage, report["each"])
     findings = [
         *(f"the books: {one['kind']}: {one['noun']} {one['id']}" for one in books["violations"]),
         *_sums(stage, books["sums"]),
+        *_members(stage, sizes),
         *_promises(stage, told["recoveries"]),
     ]
-    return {**told, **_counts(stage, told["recoveries"]), "findings": findings, "seconds": round(seconds, 1)}
+    return {**told, **_counts(stage, told["recoveries"], sizes), "findings": findings, "seconds": round(seconds, 1)}
 
 
 def story(stage: Stage, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -51,7 +53,9 @@ def story(stage: Stage, each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _counts(stage: Stage, recoveries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _counts(
+    stage: Stage, recoveries: Sequence[Mapping[str, Any]], sizes: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     ended = Counter(one["end_reason"] or "still open" for one in recoveries)
     hits: Counter[str] = Counter()
     for one in recoveries:
@@ -67,6 +71,9 @@ def _counts(stage: Stage, recoveries: Sequence[Mapping[str, Any]]) -> dict[str, 
             "mails": len(stage.mailbox.letters),
             "texts": len(stage.receivers.twilio.texts),
             "pushes": len(stage.receivers.pushes.taken),
+            "notices": stage.town.tally["noticed"],
+            "ads_wanted": max((one["wanted"] for one in sizes), default=0),
+            "ads_uploaded": max((one["actual"] for one in sizes), default=0),
             "won_back": stage.town.prompted,
             "unsubscribed": stage.town.tally["unsubscribed"],
             "stopped": stage.town.tally["said stop"],
@@ -90,17 +97,31 @@ def _sums(stage: Stage, sums: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"tillbell counts {taken} as taken by {channel}, and {number} were"
     for (message_id, _), copies in stage.mailbox.duplicates.items():
         yield f"the mail {message_id} came {copies} times"
-    if receivers.meta.small_uploads:
-        yield f"{receivers.meta.small_uploads} uploads of fewer than a hundred people"
     if stage.daemon.problems:
         yield f"the log has {stage.daemon.problems} errors: {stage.daemon.log}"
+
+
+def _members(stage: Stage, sizes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What tillbell says is in the ad audiences beside what the platforms hold."""
+    meta, google = stage.receivers.meta, stage.receivers.google
+    if small := meta.small_uploads + google.small_uploads:
+        yield f"{small} uploads of fewer than a hundred people"
+    yield from (f"an ad platform complained: {complaint}" for complaint in meta.complaints + google.complaints)
+    held: Mapping[str, Mapping[str, set[Any]]] = {
+        "meta-abandoners": meta.audiences,
+        "google-abandoners": google.audiences,
+    }
+    for one in sizes:
+        there = sum(len(people) for people in held[one["audience"]].values())
+        if one["actual"] != there:
+            yield f"{one['audience']} should hold {one['actual']} people, and holds {there}"
 
 
 def _promises(stage: Stage, recoveries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What no customer may see, as customers would see it."""
     held_out = {one["cart"] for one in recoveries if one["held_out"]}
     for life in stage.town.lives.values():
-        who, got = f"shopper {life.who.number}", bool(life.steps or life.texts or life.pushes)
+        who, got = f"shopper {life.who.number}", any(word in GOT for _, word in life.deeds)
         if got and life.cart is not None and life.cart.ref in held_out:
             yield f"{who} is held out and got a message"
         if life.steps and life.who.relation == "stranger":

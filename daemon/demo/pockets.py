@@ -1,4 +1,4 @@
-"""What reaches shoppers beside their mails, and what they do with it: texts on their phones, web pushes in browsers."""
+"""What reaches shoppers beside their mails, and what they do with it: texts, web pushes, notices in the shop."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ DWELL = 1.1
 """Seconds of machine time that somebody has to look at a page until the script believes that it is somebody."""
 SETTLES = timedelta(minutes=40)
 """After leaving a cart: until then the shop has been looked at."""
+COMES_BY = (timedelta(hours=5), timedelta(hours=23))
+"""After leaving a cart: when they look at the shop again, of their own accord."""
 LINK = re.compile(r"https?://\S+")
 
 
 @dataclass(frozen=True, slots=True)
 class AfterText:
-    """What somebody does with a text or a push; None: not at all."""
+    """What somebody does with a text, a push or a notice; None: not at all."""
 
     follows_after: timedelta | None = None
     buys_after: timedelta | None = None
@@ -72,14 +74,20 @@ class Pockets:
         self.by_phone = {life.who.phone: life for life in town.lives.values() if life.who.phone}
         self.browsers: dict[str, tuple[Life, Browser]] = {}
         """By the shopper's address: their browser, if it takes pushes."""
+        self.visitors: dict[str, str] = {}
+        """By the shopper's address: what their browser was called by tillbell, if they allowed that."""
         self._texts = 0
+        self._visits_so_far = 0
         self._shown: set[tuple[str, str]] = set()
         self._session: ClientSession | None = None
         town.landed = self._landed
         for life in town.lives.values():
-            if "push_mkt" in life.who.takes and life.who.has_account:
+            if life.who.has_account and life.who.takes:
                 comes = when_awake(life.who, town.start + life.who.comes_after, "coming")
                 town.plan(comes + SETTLES, life, self._allows)
+                for span in COMES_BY:
+                    at = when_awake(life.who, comes + span, f"coming by after {span}")
+                    town.plan(at, life, self._comes_by)
 
     async def __aenter__(self) -> Self:
         self._session = ClientSession(cookie_jar=DummyCookieJar(), timeout=ClientTimeout(total=30))
@@ -126,10 +134,14 @@ class Pockets:
             town.later(life, mind.follows_after, lambda one: self._follows(one, url, mind))
 
     async def _allows(self, life: Life) -> None:
-        """On a page of the shop they say yes to pushes: the script there does what this does."""
-        badge = badge_of(self.key, life.patron.ref)
-        told = {"allow": ["notices", "push"], "device": "desktop"}
-        who = {"visitor": (await self._says(life, "visitors", told))["visitor"], "badge": badge}
+        """On a page of the shop they say yes to notices, or to pushes, too: the script there does what this does."""
+        pushes = "push_mkt" in life.who.takes
+        told = {"allow": ["report", "notices", *(["push"] if pushes else [])], "device": "desktop"}
+        self.visitors[life.who.email] = (await self._says(life, "visitors", told))["visitor"]
+        who = self._who(life)
+        await self._visits(life)
+        if not pushes:
+            return
         push = (await self._says(life, "notices", {**who, "lang": life.who.locale}))["push"]
         browser = self.pushes.browser(push["key"])
         keys = {"p256dh": browser.p256dh, "auth": browser.auth}
@@ -137,6 +149,32 @@ class Pockets:
         await self._says(life, "subscriptions", {**who, "subscription": subscription, "wording": push["title"]})
         self.browsers[life.who.email] = (life, browser)
         self.town.tell(life, "allowed", f"{life.name} allows the shop's pushes")
+
+    def _who(self, life: Life) -> dict[str, str]:
+        """As the shop's page says it of who is logged in."""
+        return {"visitor": self.visitors[life.who.email], "badge": badge_of(self.key, life.patron.ref)}
+
+    async def _visits(self, life: Life) -> None:
+        self._visits_so_far += 1
+        visit = {"id": f"visit-{self._visits_so_far:08}", "type": "visit"}
+        await self._says(life, "events", {**self._who(life), "events": [visit]})
+
+    async def _comes_by(self, life: Life) -> None:
+        """They look at the shop, and at what hangs there for them."""
+        if not life.patron.ref or life.who.email not in self.visitors:
+            return
+        await self._visits(life)
+        asked = await self._says(life, "notices", {**self._who(life), "lang": life.who.locale})
+        if (notice := asked["notice"]) is None:
+            return
+        mind = after_text(life.who, "notice")
+        follows = mind.follows_after is not None
+        self.town.tell(life, "noticed", f"{life.name} is back in the shop, which says “{notice['title']}”")
+        for what in ("shown", "clicked" if follows else "dismissed"):
+            await self._says(life, "reactions", {"notice": notice["token"], "what": what})
+        if follows:
+            page = await self.town.fetch(str(notice["url"]), BROWSER)
+            await self.town.follows(life, "the notice", page, mind.buys_after)
 
     async def _says(self, life: Life, what: str, told: Mapping[str, Any]) -> Any:
         """What the script on the shop's page asks, from the shopper's own network."""

@@ -1,4 +1,4 @@
-"""All that tillbell would speak to outside, on this machine: a Twilio, a push service, a Meta."""
+"""All that tillbell would speak to outside, on this machine: a Twilio, a push service, a Meta, a Google."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from channels.webpush_bytes import made
 from daemon.clock import machine_now
+from daemon.demo.google import PretendGoogle
 from daemon.demo.meta import PretendMeta
 from daemon.demo.pockets import SENDER
 from daemon.demo.push_service import PushService
@@ -29,7 +30,9 @@ class Receivers:
     twilio: Twilio = field(default_factory=lambda: Twilio(tells=True))
     pushes: PushService = field(default_factory=lambda: PushService(_seconds(machine_now)))
     meta: PretendMeta = field(default_factory=PretendMeta)
-    meta_url: str = ""
+    google: PretendGoogle = field(default_factory=PretendGoogle)
+    ads_url: str = ""
+    """Where both of these are."""
     push_key: str = field(default_factory=made, repr=False)
     site_key: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     """With which the shop's pages say who is looking at them."""
@@ -39,11 +42,11 @@ class Receivers:
         await self.twilio.start()
         await self.pushes.start()
         app = web.Application(client_max_size=64 * 1024 * 1024)
-        app.add_routes(self.meta.routes())
+        app.add_routes([*self.meta.routes(), *self.google.routes()])
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.meta_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.ads_url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -65,5 +68,6 @@ class Receivers:
             "TILLBELL_TRUSTED_PROXIES": "127.0.0.0/8",
             "DEMO_SITE_KEY": self.site_key,
             "DEMO_META_TOKEN": self.meta.token,
-            "DEMO_META_URL": self.meta_url,
+            "DEMO_GOOGLE_KEY": self.google.key(self.ads_url),
+            "DEMO_ADS_URL": self.ads_url,
         }

@@ -34,7 +34,10 @@ shops:
     looks: {{logo_url: "{url}/logo.svg", accent: "{accent}"}}
     onsite: {{key: "${{DEMO_SITE_KEY}}", ask_for_push: second_page}}
     audiences:
-      meta-abandoners: {{platform: meta, id: "20260302", token: "${{DEMO_META_TOKEN}}", api: "${{DEMO_META_URL}}"}}
+      meta-abandoners: {{platform: meta, id: "20260302", token: "${{DEMO_META_TOKEN}}", api: "${{DEMO_ADS_URL}}"}}
+      google-abandoners:
+        {{platform: google, account: "1234567890", id: "20260303", key: "${{DEMO_GOOGLE_KEY}}", terms_accepted: true,
+          api: "${{DEMO_ADS_URL}}"}}
     sms: {{price: 0.09 EUR, countries: [DE, GB], budget: {{day: 20 EUR}}}}
     connection:
       url: {url}/tillbell
@@ -44,15 +47,18 @@ shops:
       find_orders: true
 """
 POLICY = """\
-# Three mails, and a text to those who did not react to the first one; then a push, and an ad audience at the end.
+# Three mails; a notice in the shop for who comes back, a text to those who did not react to the first mail, then a
+# push, and ad audiences for those who are still away.
 # `tillbell rules show cart` shows all that this inherits.
 extends: default
 shops: [{name}]
 starts: {{total_at_least: 15 EUR}}
 steps:
+  - {{name: notice, send: onsite, after: 3h, unless: {{remind: [clicked]}}}}
   - {{name: nudge, send: sms, after: 7h, unless: {{remind: [opened, clicked]}}}}
   - {{name: glance, send: webpush, after: 28h, unless: {{doubts: [clicked]}}}}
-  - {{name: retarget, send: audience, after: 62h, audience: meta-abandoners, for: 14d}}
+  - {{name: retarget, send: audience, after: 40h, audience: meta-abandoners, for: 14d}}
+  - {{name: retarget-search, send: audience, after: 50h, audience: google-abandoners, for: 14d}}
 """
 
 

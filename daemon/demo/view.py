@@ -25,6 +25,7 @@ SIGNS: Mapping[str, tuple[str, str]] = {
     "texted": ("☎", "magenta"),
     "allowed": ("◇", "magenta"),
     "pushed": ("◈", "magenta"),
+    "noticed": ("▣", "magenta"),
     "said stop": ("✖", "bold red"),
     "answered": ("↩", "cyan"),
     "opened": ("◉", "white"),
@@ -125,7 +126,7 @@ def funnel(stage: Stage, watch: Watch) -> Table:
         ("at rest: recoveries", watch.counts["recoveries"], "cyan"),
         ("  held out to compare", watch.counts["held out"], "bright_black"),
         ("mails in the mailbox", tally["mailed"], "blue"),
-        ("texts and pushes", tally["texted"] + tally["pushed"], "magenta"),
+        ("texts, pushes, notices", tally["texted"] + tally["pushed"] + tally["noticed"], "magenta"),
         ("  mails read", tally["opened"], "white"),
         ("  links followed", tally["clicked"], "bright_cyan"),
         ("  seen by machines", tally["prefetched"] + tally["scanned"], "bright_black"),
@@ -194,6 +195,8 @@ def summary(told: Mapping[str, Any]) -> Iterator[RenderableType]:
         ("mails", counts["mails"], "each accepted once, each found in the mailbox once"),
         ("texts", counts["texts"], "to who agreed and did not react to the first mail; never at night"),
         ("web pushes", counts["pushes"], "decrypted in their browsers"),
+        ("notices", counts["notices"], "in the shop, to who came back by themselves"),
+        ("ad audiences", counts["ads_wanted"], _uploaded(counts["ads_uploaded"])),
         ("won back", counts["won_back"], "bought after a message"),
         ("unsubscribed", counts["unsubscribed"], "by people; filters that follow every link unsubscribed nobody"),
         ("said STOP", counts["stopped"], "and got nothing more, by no channel"),
@@ -206,6 +209,11 @@ def summary(told: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield Text(f"✖ {finding}", style="bold red")
     if not told["findings"]:
         yield Text("\n✔ the books are clean", style="bold green")
+
+
+def _uploaded(number: int) -> str:
+    """What became of the people wanted in an ad audience."""
+    return f"people; {number} are at the platforms" if number else "people, fewer than the hundred that may be uploaded"
 
 
 def clock(at: datetime, form: str) -> str:

@@ -70,6 +70,7 @@ def test_it_ends_well(story: dict[str, Any]) -> None:
     assert story["counts"]["held_out"] > 0
     assert story["counts"]["texts"] > 0
     assert story["counts"]["pushes"] > 0
+    assert story["counts"]["notices"] > 0
     assert any(word == "clicked human" for word in story["hits"])
     assert story["ends"]["purchase"] > 0
 

@@ -135,15 +135,8 @@ async def shown(browser: Marionette) -> list[dict[str, str]]:
     return found  # type: ignore[no-any-return]
 
 
-@pytest.mark.long
-async def test_the_script_asks_on_the_second_page_and_takes_back_what_was_taken_back(
-    town: Town, shop: Storefront, service: PushService, browser: Marionette
-) -> None:
-    await town.leaves_cart("c0", ADA)
-    shop.badge, shop.tells = signed(customer="7"), {"cart": cart("Paris")}
-    await asyncio.wait_for(service.hello.wait(), 60)
-
-    # Asked on the second page, with the words that are kept as the consent.
+async def is_asked(town: Town, shop: Storefront, browser: Marionette) -> None:
+    """On the second page, with words that are kept as the consent."""
     await browser.goes(f"{shop.url}/lamps")
     await until(town, "SELECT count(*) FROM cart WHERE state = 'open'")
     await browser.goes(f"{shop.url}/cart")
@@ -151,7 +144,9 @@ async def test_the_script_asks_on_the_second_page_and_takes_back_what_was_taken_
     await until(town, BROWSERS)
     assert str(await town.value(WORDS)).startswith("Sollen wir Sie erinnern? Laden darf mir in diesem Browser")
 
-    # Pushed twice with one topic and one tag, it is shown once; its click is a human's.
+
+async def is_pushed_twice(town: Town, service: PushService) -> str:
+    """The push service shows it and says that it is busy, so it is sent once more; the topic of both."""
     topics: list[str] = []
 
     async def mood(request: web.Request) -> web.Response | None:
@@ -164,13 +159,36 @@ async def test_the_script_asks_on_the_second_page_and_takes_back_what_was_taken_
         return web.Response(status=503, headers={"Retry-After": "0"})
 
     service.mood = mood
-    await browser.goes("about:blank")
     await town.passes(hours=5)
     service.mood = None
     assert len(topics) == 2
     assert len(set(topics)) == 1
+    return topics[0]
+
+
+async def says_yes_again(town: Town, shop: Storefront, browser: Marionette) -> None:
+    """As somebody whose last question is long ago."""
     await browser.goes(f"{shop.url}/lamps")
-    assert await shown(browser) == [{"title": "Ihr Warenkorb bei Laden", "tag": topics[0]}]
+    await browser.runs(FORGET)
+    await browser.goes(f"{shop.url}/lamps")
+    await says_yes(browser)
+    await until(town, BROWSERS)
+
+
+@pytest.mark.long
+async def test_the_script_asks_on_the_second_page_and_takes_back_what_was_taken_back(
+    town: Town, shop: Storefront, service: PushService, browser: Marionette
+) -> None:
+    await town.leaves_cart("c0", ADA)
+    shop.badge, shop.tells = signed(customer="7"), {"cart": cart("Paris")}
+    await asyncio.wait_for(service.hello.wait(), 60)
+    await is_asked(town, shop, browser)
+    await browser.goes("about:blank")
+    topic = await is_pushed_twice(town, service)
+
+    # It is shown once, and its click is a human's.
+    await browser.goes(f"{shop.url}/lamps")
+    assert await shown(browser) == [{"title": "Ihr Warenkorb bei Laden", "tag": topic}]
     async with asyncio.timeout(60):
         while not await browser.inside(CLICK):
             await asyncio.sleep(0.1)
@@ -184,21 +202,14 @@ async def test_the_script_asks_on_the_second_page_and_takes_back_what_was_taken_
     assert await town.value(BROWSERS) == 0
 
     # The permission is withdrawn in the browser: the next page says so.
-    await browser.goes(f"{shop.url}/lamps")
-    await browser.runs(FORGET)
-    await browser.goes(f"{shop.url}/lamps")
-    await says_yes(browser)
-    await until(town, BROWSERS)
+    await says_yes_again(town, shop, browser)
     await browser.inside(PERMISSION, shop.url, DENY)
     await browser.goes(f"{shop.url}/lamps")
     await until(town, f"SELECT ({BROWSERS}) = 0")
 
     # The shop's own page offers to end it.
     await browser.inside(PERMISSION, shop.url, ALLOW)
-    await browser.runs(FORGET)
-    await browser.goes(f"{shop.url}/lamps")
-    await says_yes(browser)
-    await until(town, BROWSERS)
+    await says_yes_again(town, shop, browser)
     ended = len(service.ended)
     assert await browser.runs(UNSUBSCRIBE)
     assert await town.value(BROWSERS) == 0

@@ -53,6 +53,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(others)]
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The table of guards, where they were taken away; with xdist as without it."""
+    reports = [report for state in ("passed", "failed") for report in terminalreporter.getreports(state)]
+    rows = sorted(str(text) for report in reports for word, text in report.user_properties if word == "guard")
+    if rows:
+        terminalreporter.section("guards, and what is said without them")
+        terminalreporter.write_line("\n".join(rows))
+
+
 def printed(program: Path) -> str:
     return (
         "embedded " + subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()

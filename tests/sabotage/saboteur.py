@@ -50,6 +50,10 @@ class Found:
     said: str
     took: float
 
+    def line(self) -> str:
+        """One of the table."""
+        return f"{'missed' if self.missed else 'NOT MISSED'}: {self.guard.name} ({self.took:.1f} s): {self.said[:120]}"
+
 
 @contextmanager
 def copied() -> Iterator[Path]:
@@ -141,10 +145,7 @@ def main(words: list[str]) -> int:
             unmissed += not found.missed
             test = guard.test.partition("::")[2] if found.missed else "[red]nobody[/]"
             table.add_row(guard.name, test, found.said[:200], f"{found.took:.1f}")
-            print(
-                f"{found.took:5.1f} s  {'missed' if found.missed else 'NOT MISSED'}: {guard.name}: {found.said[:160]}",
-                flush=True,
-            )
+            print(found.line(), flush=True)
     Console().print(table)
     return 1 if unmissed else 0
 

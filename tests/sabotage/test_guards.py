@@ -40,6 +40,7 @@ def test_the_page_tells_of_each_guard_and_of_its_test():
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
-def test_it_is_missed(guard: Guard, copy: Path, servers: Any) -> None:
+def test_it_is_missed(guard: Guard, copy: Path, servers: Any, record_property: Any) -> None:
     found = taken_away(guard, copy, named(servers.database_url, servers.redis_url))
+    record_property("guard", found.line())
     assert found.missed, f"{guard.test} does not miss it: {found.said}"

@@ -6,6 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 import structlog
@@ -17,12 +18,14 @@ from daemon.store import decisions, facts, persons, recoveries
 from daemon.store.database import Connection, again
 from daemon.store.decisions import Result
 from daemon.store.facts import Case
-from rules.facts import Facts, Send, Stop, Verdict, Wait
+from rules.facts import Facts, Question, Send, Stop, Verdict, Wait
 from rules.ladder import decide
 
 log = structlog.get_logger()
 
 MOST = 500
+QUESTION = tuple(field.name for field in dataclasses.fields(Question))
+values_of = attrgetter(*QUESTION)
 
 
 async def due_recoveries(context: Context, shop_id: int, now: datetime, most: int = MOST) -> int:
@@ -78,7 +81,7 @@ def _result(case: Case, verdict: Verdict, *, nowhere: bool) -> Result:
         was_wake=case.wake_at,
         verdict="",
         because=verdict.because,
-        questions=[dataclasses.asdict(question) for question in verdict.questions],
+        questions=[dict(zip(QUESTION, values_of(question), strict=True)) for question in verdict.questions],
         facts=small(case.facts),
         facts_no=case.facts_no,
         policy_hash=case.policy_hash,

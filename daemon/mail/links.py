@@ -13,6 +13,8 @@ Kind = Literal["cart", "product", "shop", "honeypot"]
 LONGEST = 2000
 """Longer addresses are cut or refused somewhere on the way."""
 KEPT = "!#$%&'()*+,/:;=?@[]~-._"
+PLAIN = re.compile(r"https?://[a-z0-9]+(?:[.-][a-z0-9]+)*(?:/[A-Za-z0-9._~/-]*)?")
+"""As most addresses are: nothing in them has to be looked at, quoted or left out."""
 UNFIT = re.compile(r"[\x00-\x20\x7f-\x9f\"<>\\^`{|}\ud800-\udfff]")
 
 
@@ -69,6 +71,8 @@ def web_url(text: str) -> str:
 @lru_cache(maxsize=4096)
 def sound_url(text: str) -> str:
     text = text.strip()
+    if PLAIN.fullmatch(text):
+        return text
     if UNFIT.search(text):
         return ""
     try:

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from channels.webpush_bytes import made, signer
 from daemon.clock import machine_now
 from daemon.demo.push_service import PushService
-from daemon.flow import dossier
-from tests.flow.test_onsite import ADA, POLICY, WITH_SCRIPT, Browser, cart
+from daemon.flow import dossier, merging
+from tests.flow.test_onsite import ADA, WITH_SCRIPT, Browser, cart
 
 LADDER = """
 extends: default
@@ -68,6 +68,10 @@ async def test_a_cart_of_nobody_by_name_is_won_back_in_their_browser(
     await stranger.tells("cart", cart())
     assert await town.value("SELECT count(*) FROM person") == 0  # an empty cart is nobody's
     await stranger.tells("cart", cart("red"))
+    person = await town.value("SELECT id FROM person")
+    [found] = await dossier.find(town.context.pool, town.context.pepper, [town.shop_id], f"#{person}")
+    held = await dossier.held(town.context.pool, town.shop_id, found.id)
+    assert (held["visitor"][0]["allowed"], len(held["delivery"])) == (["notices", "push", "report"], 2)
     assert (await stranger.asks("notices"))["push"]["key"] == town.public_key
     pushes = await takes_pushes(town, service, stranger)
     await town.passes(hours=3)
@@ -85,6 +89,9 @@ async def test_a_cart_of_nobody_by_name_is_won_back_in_their_browser(
         ("welcome-back", "onsite", "accepted", "none_required"),
         ("glance", "webpush", "accepted", "consent"),
     ]
+    assert await stranger.asks("unsubscriptions", endpoint="https://push.example/x") == {"unsubscribed": False}
+    assert await stranger.asks("unsubscriptions", endpoint=pushes.endpoint) == {"unsubscribed": True}
+    assert await town.value("SELECT count(*) FROM subscription") == 0
     await stranger.tells("purchase")
     assert (await stranger.asks("notices"))["notice"] is None
     assert await town.ends() == {"emptied": 1}
@@ -145,23 +152,27 @@ async def test_who_logs_in_is_one_with_whom_the_shop_knew_and_so_is_the_cart(tow
 
 
 async def test_once_the_shop_named_somebody_a_stranger_there_speaks_for_nobody(town: Any, stranger: Browser):
-    await town.leaves_cart("c0", ADA)
-    stranger.logs_in(customer="7")
-    await stranger.tells("visit")
-    stranger.badge = ""
-    await stranger.tells("cart", cart("blue"))
-    await town.passes(hours=5)
-    assert await town.value("SELECT count(*) FROM person") == 1
-    assert await town.ends() == {}
-
-
-async def test_two_customers_who_use_one_browser_after_another_stay_two(town: Any, stranger: Browser):
     await stranger.tells("cart", cart("red"))
     for who in ({"customer": "7"}, {"customer": "8", "email": "bob@example.org"}):
         stranger.logs_in(**who)
         await stranger.tells("visit")
+    stranger.badge = ""
+    await stranger.tells("cart", cart("blue"))
     names = await town.fetch("SELECT customer_ref FROM person WHERE merged_into IS NULL ORDER BY 1")
     assert [row["customer_ref"] for row in names] == ["7", "8"]
+    assert await town.value("SELECT count(*) FROM merge") == 1
+    assert "blue" not in str(await town.value("SELECT array_agg(lines::text) FROM cart"))
+
+
+@pytest.mark.long
+async def test_who_was_parted_from_a_customer_is_not_made_one_with_them_again(town: Any, stranger: Browser):
+    await stranger.tells("cart", cart("red"))
+    stranger.logs_in(customer="7")
+    await stranger.tells("visit")
+    number = await town.value("SELECT id FROM merge")
+    await merging.undo(town.context.pool, town.shop_id, number, await town.now())
+    await stranger.tells("visit")
+    assert await town.value("SELECT count(*) FROM person WHERE merged_into IS NULL") == 2
     assert await town.value("SELECT count(*) FROM merge") == 1
 
 
@@ -182,15 +193,7 @@ async def test_who_takes_everything_back_is_nobody_any_more(town: Any, stranger:
     await town.books_are_clean()
 
 
-async def test_what_is_held_of_them_is_told_by_their_number(town: Any, stranger: Browser):
-    await stranger.tells("cart", cart("red"))
-    person = await town.value("SELECT id FROM person")
-    [found] = await dossier.find(town.context.pool, town.context.pepper, [town.shop_id], f"#{person}")
-    told = await dossier.held(town.context.pool, town.shop_id, found.id)
-    assert told["visitor"][0]["allowed"] == ["notices", "push", "report"]
-    assert len(told["delivery"]) == 1
-
-
+@pytest.mark.long
 async def test_browsers_that_do_not_come_any_more_leave_nothing(town: Any, stranger: Browser):
     await stranger.tells("cart", cart("canary"))
     await town.passes(days=402)
@@ -200,23 +203,11 @@ async def test_browsers_that_do_not_come_any_more_leave_nothing(town: Any, stran
     assert timedelta(days=400) == town.context.settings.keep_browsers
 
 
-async def test_where_no_step_could_reach_them_nobody_is_made_of_them(make_town: Any):
-    town = await make_town(WITH_SCRIPT, {"main": POLICY})
-    browser = Browser(town)
-    await browser.allows()
-    await browser.tells("cart", cart("red"))
-    assert await town.value("SELECT count(*) FROM person") == 0
-    assert (await browser.asks("notices")) == {"notice": None, "push": None}
-
-
-async def test_who_wants_no_notices_and_no_pushes_is_not_followed(town: Any):
-    browser = Browser(town)
-    await browser.allows("report")
-    await browser.tells("cart", cart("red"))
-    assert await town.value("SELECT count(*) FROM person") == 0
-
-
 async def test_a_customer_without_an_address_is_reached_on_the_site(town: Any, stranger: Browser):
+    other = Browser(town)
+    await other.allows("report")
+    await other.tells("cart", cart("red"))
+    assert await town.value("SELECT count(*) FROM person") == 0  # who wants no notices and no pushes is not followed
     stranger.logs_in(customer="99")
     await stranger.tells("cart", cart("red"))
     await town.passes(hours=3)

@@ -182,6 +182,7 @@ def test_who_takes_it_back_on_a_page_is_unsubscribed(page: Page, server: Server,
     assert told(server) == ENDED
 
 
+@pytest.mark.long
 def test_when_our_key_is_another_one_the_browser_subscribes_anew(page: Page, server: Server) -> None:
     subscribed(page, server)
     assert server.push is not None
@@ -204,6 +205,7 @@ def test_pushes_of_somebody_else_in_the_shop_are_left_alone(page: Page, server: 
     assert told(server) == []
 
 
+@pytest.mark.long
 def test_words_that_could_not_be_told_are_told_by_the_next_page(page: Page, server: Server) -> None:
     visits(page)
     visits(page)

@@ -66,6 +66,8 @@ class Twilio:
     moods: deque[str] = field(default_factory=deque)
     lists: bool = True
     """Whether the list can be read."""
+    asked: int = 0
+    """How often a text was asked for, also where nothing of it was read."""
     posts: list[Mapping[str, str]] = field(default_factory=list)
     """Every POST that arrived whole, whatever became of it."""
     texts: list[Text] = field(default_factory=list)
@@ -139,6 +141,7 @@ class Twilio:
             return answer.status
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
+        self.asked += 1
         mood = self.moods.popleft() if self.moods else self.mood
         if mood == "resets before":
             assert request.transport is not None

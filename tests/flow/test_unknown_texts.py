@@ -21,6 +21,8 @@ steps:
   - {name: nudge, send: sms, after: 1h}
 without: [remind, doubts, last-call]
 """
+FAULTS = ("busy", "server error", "overloaded", "hangs", "resets before", "resets after", "half an answer", "garbage",
+          "wrong sid")  # fmt: skip
 AMBIGUOUS = ("resets after", "half an answer", "garbage", "wrong sid", "takes and fails")
 
 
@@ -67,18 +69,38 @@ async def looks_up(town: Any, after: str = "31 s") -> None:
     await town.settles()
 
 
-async def test_every_ambiguous_answer_is_settled_by_the_list_and_nothing_goes_out_twice(town, twilio, make_buyer):
-    many = 3 * len(AMBIGUOUS)
-    twilio.moods.extend(AMBIGUOUS * 3)
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.long, id="a hundred")])
+async def test_every_ambiguous_answer_is_settled_by_the_list_and_nothing_goes_out_twice(
+    town, twilio, make_buyer, times
+):
+    many = times * len(AMBIGUOUS)
+    twilio.moods.extend(AMBIGUOUS * times)
     await leave_carts(town, make_buyer, many)
     await town.passes(hours=2)
     assert await states(town) == {"unknown": many}
     await looks_up(town)
     assert await states(town) == {"accepted": many}
-    assert len(twilio.posts) == len(twilio.texts) == many
+    assert twilio.asked == len(twilio.posts) == len(twilio.texts) == many
     assert {one["provider_id"] for one in await town.fetch("SELECT provider_id FROM message")} == {
         text.sid for text in twilio.texts
     }
+    await town.books_are_clean()
+
+
+async def test_each_claim_asks_once_whatever_comes_back(town, twilio, make_buyer):
+    town.context.channels["sms"].api.client.answer_within = 0.5  # for the one that hangs
+    twilio.retry_after = "0"
+    twilio.moods.extend(FAULTS)
+    await leave_carts(town, make_buyer, len(FAULTS))
+    await town.passes(hours=2)
+    async with asyncio.timeout(60):
+        while set(await states(town)) - {"unknown", "accepted"}:
+            town.context.bell.set()
+            await asyncio.sleep(0.01)
+    assert await states(town) == {"unknown": len(FAULTS) - 1, "accepted": 1}, "only who was busy is asked again"
+    claims = [row["n"] for row in await town.fetch("SELECT count(*) AS n FROM attempt GROUP BY message_id")]
+    assert sorted(claims) == [1] * (len(FAULTS) - 1) + [2]
+    assert twilio.asked == sum(claims)
     await town.books_are_clean()
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
-Purpose = Literal["open", "click", "unsubscribe", "view", "bounce", "prefer", "told"]
+Purpose = Literal["open", "click", "unsubscribe", "view", "bounce", "prefer", "told", "asked"]
 
 NUMBERS: Mapping[Purpose, int] = {
     "open": 1,
@@ -25,6 +25,7 @@ NUMBERS: Mapping[Purpose, int] = {
     "bounce": 5,
     "told": 6,
     "prefer": 7,
+    "asked": 8,
 }
 PURPOSES: Mapping[int, Purpose] = {number: purpose for purpose, number in NUMBERS.items()}
 REHEARSAL = 0x80

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 Wish = Literal["email_mkt", "sms_mkt", "track_open", "track_click"]
 ABOUT_WRITING = {"email_mkt": "email", "sms_mkt": "sms"}
@@ -17,8 +17,9 @@ def _sentences(value: object) -> object:
 
 Wording = Annotated[
     Mapping[str, Annotated[str, Field(min_length=10, max_length=2000)]],
-    BeforeValidator(_sentences),
     Field(min_length=1),
+    BeforeValidator(_sentences),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object", "additionalProperties": {"type": "string"}}]}),
 ]
 
 

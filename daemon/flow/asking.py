@@ -113,10 +113,11 @@ def _content(context: Context, shop_id: int, channel: str, one: AtGate) -> tuple
     mail = confirmation(
         mails.face(shop),
         shop.sender.imprint or mails.NO_IMPRINT,
-        Sender(shop.sender.address, shop.sender.name, shop.sender.reply_to or "", ""),
+        Sender(shop.sender.address, shop.sender.name, shop.sender.reply_to or "", shop.sender.bounce_domain or ""),
         one.wording,
         f"{mails.base_url(context)}/y/{token}",
         (shop_id, one.id),
+        context.secrets,
         context.pepper,
         one.locale,
         shop.locale,

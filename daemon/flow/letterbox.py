@@ -12,6 +12,7 @@ import structlog
 from daemon import tokens
 from daemon.context import Context
 from daemon.errors import ConfigurationError
+from daemon.mail import confirmation
 from daemon.mail.headers import Errand, message_id
 from daemon.post import finding
 from daemon.post.finding import Finding
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 SOURCE = "mail"
 PATIENCE = 5.0
 """Seconds for the database to keep one."""
-OURS = re.compile(r"t\.(\d{1,10})\.(\d{1,15})\.[0-9a-f]{12}@([a-z0-9.-]{1,255})")
+OURS = re.compile(r"([to])\.(\d{1,10})\.(\d{1,15})\.[0-9a-f]{12}@([a-z0-9.-]{1,255})")
 ROLES = frozenset({"fbl", "abuse", "postmaster"})
 """Local parts of a bounce domain that complaints are sent to (RFC 2142 and what providers ask for)."""
 FIELD = re.compile(rb"^message-id[ \t]*:(.{1,1000})$", re.IGNORECASE | re.MULTILINE)
@@ -32,17 +33,19 @@ FIELD = re.compile(rb"^message-id[ \t]*:(.{1,1000})$", re.IGNORECASE | re.MULTIL
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The message that a mail speaks of, by our own signature."""
+    """The message that a mail speaks of, by our own signature; or the request to confirm a consent."""
 
     shop_id: int
     message_id: int
+    is_request: bool = False
+    """The number is that of a request."""
 
 
 def whose(context: Context, found: Finding) -> About | None:
     """By the address that it came to or names (VERP), or by the id of the mail that it answers or returns."""
     for address in (*found.recipients, *found.senders):
         if token := signed(context, address):
-            return About(token.shop_id, token.message_id)
+            return About(token.shop_id, token.message_id, token.purpose == "asked")
     return next((about for text in found.ids if (about := named(context, text))), None)
 
 
@@ -52,7 +55,7 @@ def signed(context: Context, address: str) -> tokens.Token | None:
     if local[:2].lower() != "b+":
         return None
     token = tokens.read_local_part(context.secrets, local[2:])
-    return token if token is not None and token.purpose == "bounce" else None
+    return token if token is not None and token.purpose in ("bounce", "asked") else None
 
 
 def named(context: Context, text: str) -> About | None:
@@ -60,9 +63,12 @@ def named(context: Context, text: str) -> About | None:
     match = OURS.fullmatch(text.lower())
     if match is None:
         return None
-    shop_id, number = int(match[1]), int(match[2])
-    made = message_id(Errand(shop_id, number, "", "", "", "", ""), match[3], context.pepper)
-    return About(shop_id, number) if made == text.lower() else None
+    shop_id, number, domain = int(match[2]), int(match[3]), match[4]
+    if match[1] == "o":
+        made = confirmation.message_id((shop_id, number), domain, context.pepper)
+    else:
+        made = message_id(Errand(shop_id, number, "", "", "", "", ""), domain, context.pepper)
+    return About(shop_id, number, match[1] == "o") if made == text.lower() else None
 
 
 def shop_of(context: Context, address: str) -> int | None:
@@ -133,4 +139,7 @@ def delivery_id(raw: bytes, about: About | None) -> str:
     head, _, body = raw[: 256 * 1024].replace(b"\r\n", b"\n").partition(b"\n\n")
     match = FIELD.search(head)
     mark = match[1].strip() if match else body
-    return sha256(f"{about.shop_id}.{about.message_id} ".encode() + mark if about else mark).hexdigest()
+    if about is None:
+        return sha256(mark).hexdigest()
+    number = f"{'o' * about.is_request}{about.message_id}"
+    return sha256(f"{about.shop_id}.{number} ".encode() + mark).hexdigest()

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from daemon import metrics
 from daemon.context import Context
-from daemon.flow import reputation
+from daemon.flow import reputation, returned
 from daemon.flow.letterbox import About, whose
 from daemon.logs import told
 from daemon.post import finding
 from daemon.post.finding import Finding
-from daemon.store import inbox, persons, post, recoveries, suppressions
+from daemon.store import inbox, optins, persons, post, recoveries, suppressions
 from daemon.store.database import Connection, again, is_transient
 from daemon.store.inbox import Effect
 from daemon.store.post import Letter
@@ -40,6 +41,10 @@ class Read:
     id: int
     found: Finding
     about: About | None
+
+    def of(self, shop_id: int) -> About | None:
+        """What of this shop it is about."""
+        return self.about if self.about is not None and self.about.shop_id == shop_id else None
 
 
 async def work_off(context: Context, shop_id: int, now: datetime, limit: int = 100) -> int:
@@ -66,21 +71,30 @@ async def work_off(context: Context, shop_id: int, now: datetime, limit: int = 1
 
 
 async def _work_off(db: Connection, shop_id: int, mails: Sequence[Read], now: datetime) -> list[Read]:
-    ids = [mail.about.message_id for mail in mails if mail.about and mail.about.shop_id == shop_id]
+    ids = [about.message_id for mail in mails if (about := mail.of(shop_id)) and not about.is_request]
+    requests = [about.message_id for mail in mails if (about := mail.of(shop_id)) and about.is_request]
     people = {letter.person_id for letter in (await post.letters(db, shop_id, ids)).values()}
+    people |= {one.person_id for one in (await optins.about(db, shop_id, requests)).values()}
     await persons.lock(db, shop_id, sorted(people))
     letters = await post.letters(db, shop_id, ids)
+    asked = await optins.about(db, shop_id, requests)
     waiting = await inbox.still_waiting(db, shop_id, [mail.id for mail in mails])
     done: dict[int, Effect] = {}
     early: dict[int, int] = {}
     for mail in mails:
-        letter = letters.get(mail.about.message_id) if mail.about and mail.about.shop_id == shop_id else None
+        about = mail.of(shop_id)
+        if about is not None and about.is_request:
+            back = asked.get(about.message_id)
+            if mail.id in waiting and (back is None or back.person_id in people):
+                done[mail.id] = await _contained(db, mail, partial(returned.effect, db, shop_id, mail.found, back, now))
+            continue
+        letter = letters.get(about.message_id) if about is not None else None
         if mail.id not in waiting or (letter and letter.person_id not in people):  # merged into somebody meanwhile
             continue
         if letter and letter.state == "sending":
             early[mail.id] = letter.id
             continue
-        done[mail.id] = await _contained(db, shop_id, mail, letter, now)
+        done[mail.id] = await _contained(db, mail, partial(_effect, db, shop_id, mail.found, letter, now))
     await inbox.close_mails(db, shop_id, done, now)
     await inbox.are_about(db, shop_id, early)
     erased = [number for number, effect in done.items() if _is_erased(letters.get(effect.message_id or 0))]
@@ -93,11 +107,11 @@ def _is_erased(letter: Letter | None) -> bool:
     return letter is not None and letter.email_hmac is None
 
 
-async def _contained(db: Connection, shop_id: int, mail: Read, letter: Letter | None, now: datetime) -> Effect:
+async def _contained(db: Connection, mail: Read, effect: Callable[[], Awaitable[Effect]]) -> Effect:
     """One mail's fault never holds up the others: it is kept with its reason."""
     try:
         async with db.transaction():
-            return await _effect(db, shop_id, mail.found, letter, now)
+            return await effect()
     except Exception as error:
         if is_transient(error):
             raise

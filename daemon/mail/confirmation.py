@@ -11,6 +11,7 @@ from babel import negotiate_locale
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from channels.base import Mail
+from daemon import tokens
 from daemon.mail.context import Face
 from daemon.mail.headers import Sender, domain_of
 from daemon.mail.plain import clean
@@ -32,11 +33,13 @@ def words(*locales: str) -> tuple[str, Mapping[str, str]]:
 
 
 def confirmation(
-    face: Face, imprint: Sequence[str], sender: Sender, wording: str, link: str, number: tuple[int, int], pepper: bytes,
-    *locales: str,
+    face: Face, imprint: Sequence[str], sender: Sender, wording: str, link: str, number: tuple[int, int],
+    secrets: tokens.Secrets, pepper: bytes, *locales: str,
 ) -> Mail:  # fmt: skip
-    """`number`: shop and request; the Message-ID is the same on every attempt. Raises MailError for a bad sender."""
+    """`number`: shop and request; the Message-ID is the same on every attempt, and what comes back to the envelope
+    sender can only mean this request. Raises MailError for a bad sender."""
     domain = domain_of(sender.address, "the sender's address").lower()
+    back = tokens.make_local_part(secrets, tokens.Token("asked", *number))
     lang, said = words(*locales)
     shop = clean(face.name, 80)
     values = {key: text.replace("{shop}", shop) for key, text in said.items()}
@@ -56,15 +59,14 @@ def confirmation(
         (values["text"], f"    {wording}", values["ask"], f"{values['button']}:\n{link}", values["otherwise"],
          "-- \n" + "\n".join(imprint))
     )  # fmt: skip
-    mark = blake2b(f"opt-in {number}".encode(), key=blake2b(pepper, digest_size=32).digest(), digest_size=6).hexdigest()
     return Mail(
         subject=values["subject"],
         text=text + "\n",
         html=html,
         sender=sender.address,
         sender_name=clean(sender.name, 80),
-        message_id=f"o.{number[0]}.{number[1]}.{mark}@{domain}",
-        envelope_sender=sender.address,
+        message_id=message_id(number, domain, pepper),
+        envelope_sender=f"b+{back}@{(sender.bounce_domain or domain).lower()}",
         reply_to=sender.reply_to,
         headers=(
             ("Auto-Submitted", "auto-generated"),
@@ -72,6 +74,12 @@ def confirmation(
             ("Content-Language", lang),
         ),
     )
+
+
+def message_id(number: tuple[int, int], domain: str, pepper: bytes) -> str:
+    """Without its angle brackets; nobody else can make one for this request (shop and number)."""
+    mark = blake2b(f"opt-in {number}".encode(), key=blake2b(pepper, digest_size=32).digest(), digest_size=6).hexdigest()
+    return f"o.{number[0]}.{number[1]}.{mark}@{domain}"
 
 
 def text_of(shop: str, code: str, *locales: str) -> str:

@@ -88,6 +88,15 @@ class OptIn:
     """Whether the person still has the address that it was sent to."""
 
 
+class Back(NamedTuple):
+    """A request of which something came back."""
+
+    id: int
+    person_id: int
+    channel: str
+    address_hmac: bytes
+
+
 class Asked(NamedTuple):
     """A request that a code or a reply may answer."""
 
@@ -190,6 +199,17 @@ async def record(
         now=now,
     )
     return {row["id"]: row["state"] for row in rows}
+
+
+async def about(db: Connection, shop_id: int, ids: Sequence[int]) -> dict[int, Back]:
+    """The requests of these numbers that are kept."""
+    rows = await sql.about(db, shop_id=shop_id, ids=sorted(set(ids))) if ids else []
+    return {row["id"]: Back(**row) for row in rows}
+
+
+async def come_back(db: Connection, shop_id: int, number: int, reason: str) -> None:
+    """It did not arrive, or was called spam: its link is worth nothing any more. What was confirmed stays so."""
+    await sql.come_back(db, shop_id=shop_id, id=number, reason=reason)
 
 
 async def reap(pool: Pool, shop_id: int) -> list[int]:

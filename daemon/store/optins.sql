@@ -112,6 +112,14 @@ WHERE o.shop_id = :shop_id AND o.id = n.id AND o.fence = n.fence
     AND (o.state = 'sending' OR o.state = 'unknown' AND n.outcome IN ('accepted', 'failed'))
 RETURNING o.id, o.state;
 
+-- name: about
+SELECT id, person_id, channel, address_hmac FROM opt_in WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) ORDER BY id;
+
+-- name: come_back!
+-- Under the person's lock. An outcome that is recorded after it finds the request ended.
+UPDATE opt_in SET state = 'failed', token_sha256 = NULL, lease_until_real = NULL, reason = :reason
+WHERE shop_id = :shop_id AND id = :id AND state IN ('waiting', 'sending', 'accepted', 'unknown');
+
 -- name: reap
 -- Claims whose lease is over: nobody knows what became of them, and nobody sends them again. The link may have arrived.
 UPDATE opt_in SET state = 'unknown', lease_until_real = NULL, reason = 'lease over'

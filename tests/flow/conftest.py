@@ -79,6 +79,7 @@ class Letters:
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, EmailMessage]] = []
+        self.senders: list[str] = []
         self.refuse: dict[str, str] = {}
 
     async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
@@ -91,6 +92,7 @@ class Letters:
         mail = message_from_bytes(envelope.original_content, policy=policy.default)
         assert isinstance(mail, EmailMessage)
         self.taken += [(address, mail) for address in envelope.rcpt_tos]
+        self.senders.append(str(envelope.mail_from))
         return "250 taken"
 
     def of(self, address: str) -> list[EmailMessage]:

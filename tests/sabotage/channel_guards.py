@@ -60,6 +60,25 @@ CHANNEL_GUARDS = (
         "            if False:\n",
     ),
     guard(
+        "what a provider does not have goes out once more, and never again",
+        "tests/flow/test_unknown_texts.py::test_what_is_absent_three_times_goes_out_once_more_and_never_again",
+        "daemon/store/reconcile.sql",
+        "CASE WHEN m.sent_again THEN 'given_up' WHEN",
+        "CASE WHEN false THEN 'given_up' WHEN",
+    ),
+    guard(
+        "a push that nobody answered goes to no other browser",
+        "tests/flow/test_web_push.py::test_push_without_an_answer_is_never_shown_by_another_browser",
+        "daemon/flow/pushes.py",
+        " if _hmac(context, one.endpoint) == to]) if to else case\n",
+        "]) if to else case\n",
+        Edit(
+            "daemon/flow/reconcile.py",
+            "        if not address or (went_to and went_to != address_hmac(context.pepper, kind, address).hex()):\n",
+            "        if not address:\n",
+        ),
+    ),
+    guard(
         "a request over HTTP asks once more right before its first byte",
         "tests/channels/test_contract.py"
         "::test_each_message_is_asked_about_for_itself_and_again_before_its_last_byte[sms]",

@@ -52,6 +52,27 @@ CHANNEL_GUARDS = (
         "    if False:\n",
     ),
     guard(
+        "a budget for texts that is spent is seen by the rules",
+        "tests/flow/test_budgets.py::test_larger_budget_lets_go_what_waited_for_the_next_day",
+        "daemon/flow/decide.py",
+        "    budget = await budgets.left(context, shop_id, now)\n",
+        "    budget = None\n",
+    ),
+    guard(
+        "a STOP is for those who text from where it was sent to",
+        "tests/flow/test_whose_stop.py::test_stop_silences_all_who_write_from_there_and_nobody_else",
+        "daemon/flow/callbacks.py",
+        "        shops = [token.shop_id] if token else _meant(context, event)\n",
+        "        shops = [token.shop_id] if token else [*context.shop_ids.values()]\n",
+    ),
+    guard(
+        "texts that carriers do not let through are paused",
+        "tests/flow/test_filtered_texts.py::test_filtered_texts_stop_the_texts_until_somebody_resumes",
+        "daemon/flow/callbacks.py",
+        "        await reputation.judge_sender(context, shop_id, channel, now)\n",
+        "        pass\n",
+    ),
+    guard(
         "a text that Twilio has is not sent again",
         "tests/flow/test_unknown_texts.py"
         "::test_every_ambiguous_answer_is_settled_by_the_list_and_nothing_goes_out_twice",

@@ -7,13 +7,13 @@ from decimal import Decimal
 
 from daemon.flow import deliver
 
-BUDGET = "    sms: {price: 0.09 EUR, budget: {day: 6 EUR, month: 300 EUR}}\n"
+BUDGET = "    sms: {price: 0.09 EUR, budget: {day: 3 EUR, month: 300 EUR}}\n"
 
 
 async def test_claims_at_once_spend_no_more_than_the_budget(make_stage):
-    """Texts of one, two and three parts are due, worth five times what is left; six hands reach for them."""
+    """Texts of one, two and three parts are due, worth four times what is left; six hands reach for them."""
     stage = await make_stage(channel="sms", shop=BUDGET)
-    await stage.prepared(180)
+    await stage.prepared(72)
     parts = "content || jsonb_build_object('segments', id % 3 + 1)"
     await stage.context.pool.execute(f"UPDATE message SET content = {parts}")
     now = await stage.now()
@@ -25,11 +25,11 @@ async def test_claims_at_once_spend_no_more_than_the_budget(make_stage):
 
     hands = [await stage.beside(2) for _ in range(6)]
     async with asyncio.TaskGroup() as at_once:
-        for most, one in zip(range(10, 70, 10), hands, strict=True):  # who reaches further finds what nobody holds
+        for most, one in zip(range(5, 35, 5), hands, strict=True):  # who reaches further finds what nobody holds
             at_once.create_task(claims(one, most))
     spent = await stage.value("SELECT sum(cost) FROM message WHERE state = 'sending'")
-    assert Decimal("5.91") < spent <= 6, "what is left would not pay for one more part"
+    assert Decimal("2.91") < spent <= 3, "what is left would not pay for one more part"
     assert await stage.value("SELECT count(*) FROM message WHERE state = 'sending'") == len(claimed)
     reasons = await stage.fetch("SELECT DISTINCT reason FROM message WHERE state = 'planned'")
-    assert [row["reason"] for row in reasons] == ["held by the budget for texts: 6 EUR a day"]
+    assert [row["reason"] for row in reasons] == ["held by the budget for texts: 3 EUR a day"]
     await stage.no_deadlocks()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.context import Context
+from daemon.flow.subscriptions import push_key
 from daemon.store import decisions
 from daemon.store.database import Connection, Pool
 from daemon.store.facts import ShopFacts
@@ -54,5 +55,6 @@ def shop_facts(context: Context, shop_id: int, now: datetime) -> ShopFacts:
         notice_since=shop.notice_since,
         horizon=now - max(longest, LEAST_HORIZON),
         most=max([LEAST_COUNTED, *(CHANNELS * largest(policy) for policy in found)]),
+        push_key=push_key(context),
         texts_to=frozenset(shop.sms.countries or [shop.country] * bool(shop.country)),
     )

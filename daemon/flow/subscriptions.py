@@ -61,7 +61,7 @@ async def subscribe(context: Context, shop_id: int, person_id: int, wish: Wish, 
             raise Moved
         device = wish.device if wish.device in ("desktop", "mobile") else ""
         number = await subscriptions.keep(
-            db, shop_id, person_id, wish.endpoint, hmac, wish.p256dh, wish.auth, device, now
+            db, shop_id, person_id, wish.endpoint, hmac, wish.p256dh, wish.auth, push_key(context), device, now
         )
         await persons.identify(db, shop_id, {("push", hmac.hex()): person_id}, now)
         await subscriptions.trim(db, shop_id, person_id, MOST)
@@ -108,6 +108,11 @@ async def unsubscribe(context: Context, shop_id: int, endpoint: str) -> bool:
             log.info("tracked", shop=context.shop_called(shop_id), kind="unsubscribed", channel="webpush")
         return done
     return False
+
+
+def push_key(context: Context) -> str:
+    """The public key that browsers subscribe with now; empty where nothing is pushed."""
+    return str(getattr(context.channels.get("webpush"), "public_key", ""))
 
 
 def check(context: Context, wish: Wish) -> None:

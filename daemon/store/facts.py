@@ -60,6 +60,8 @@ class ShopFacts:
     """So many of a person's newest messages are counted."""
     texts_to: frozenset[str] = frozenset()
     """Countries (ISO 3166-1) whose numbers get texts."""
+    push_key: str = ""
+    """Browsers that subscribed with another key get no pushes."""
 
 
 async def of_recoveries(
@@ -67,7 +69,12 @@ async def of_recoveries(
 ) -> dict[int, Case]:
     """By recovery; those that do not exist are not there."""
     rows = await sql.of_recoveries(
-        db, shop_id=shop_id, recoveries=sorted(set(recoveries)), horizon=shop.horizon, most=shop.most
+        db,
+        shop_id=shop_id,
+        recoveries=sorted(set(recoveries)),
+        horizon=shop.horizon,
+        most=shop.most,
+        push_key=shop.push_key,
     )
     return {row["id"]: _case(row, shop) for row in rows}
 

@@ -38,8 +38,9 @@ SELECT r.id, r.person_id, r.cart_id, r.held_out, r.rehearsal, r.policy_hash, r.p
             AND s.address_hmac IN (p.email_hmac, p.phone_hmac)) AS suppressed,
     ARRAY(
         SELECT ROW(b.endpoint, b.p256dh, b.auth) FROM subscription b
-        WHERE b.shop_id = r.shop_id AND b.person_id = r.person_id AND NOT EXISTS (SELECT FROM suppression s
-            WHERE s.shop_id = b.shop_id AND s.channel IN ('any', 'webpush') AND s.address_hmac = b.endpoint_hmac)
+        WHERE b.shop_id = r.shop_id AND b.person_id = r.person_id AND b.public_key IN ('', :push_key)
+            AND NOT EXISTS (SELECT FROM suppression s WHERE s.shop_id = b.shop_id AND s.channel IN ('any', 'webpush')
+                AND s.address_hmac = b.endpoint_hmac)
         ORDER BY b.seen_at DESC, b.id DESC) AS browsers,
     (SELECT i.value FROM identity i JOIN visitor v ON v.shop_id = i.shop_id AND v.name = i.value AND 'notices' = ANY(v.allowed)
         WHERE i.shop_id = r.shop_id AND i.person_id = r.person_id AND i.kind = 'onsite'

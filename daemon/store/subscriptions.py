@@ -40,10 +40,12 @@ async def keep(
     hmac: bytes,
     p256dh: str,
     auth: str,
+    public_key: str,
     device: str,
     now: datetime,
 ) -> int:
-    """Its number. The caller holds the locks of the person and of whoever had it before."""
+    """Its number. `public_key` is the one of ours that it subscribed with. The caller holds the locks of the person and
+    of whoever had it before."""
     return cast(
         int,
         await sql.keep(
@@ -54,6 +56,7 @@ async def keep(
             hmac=hmac,
             p256dh=p256dh,
             auth=auth,
+            public_key=public_key,
             device=device,
             now=now,
         ),

@@ -4,9 +4,9 @@ SELECT person_id FROM subscription WHERE shop_id = :shop_id AND endpoint_hmac = 
 
 -- name: keep$
 -- One row a browser: whoever uses it now has it, with its newest keys. The caller holds the locks of both.
-INSERT INTO subscription AS s (shop_id, person_id, endpoint, endpoint_hmac, p256dh, auth, device, since, seen_at)
-VALUES (:shop_id, :person, :endpoint, :hmac, :p256dh, :auth, :device, :now, :now)
-ON CONFLICT (shop_id, endpoint_hmac) DO UPDATE SET p256dh = excluded.p256dh, auth = excluded.auth,
+INSERT INTO subscription AS s (shop_id, person_id, endpoint, endpoint_hmac, p256dh, auth, public_key, device, since, seen_at)
+VALUES (:shop_id, :person, :endpoint, :hmac, :p256dh, :auth, :public_key, :device, :now, :now)
+ON CONFLICT (shop_id, endpoint_hmac) DO UPDATE SET p256dh = excluded.p256dh, auth = excluded.auth, public_key = excluded.public_key,
     device = coalesce(nullif(excluded.device, ''), s.device), seen_at = greatest(s.seen_at, excluded.seen_at),
     since = CASE WHEN s.person_id = excluded.person_id THEN s.since ELSE least(excluded.since, s.seen_at) END,
     person_id = excluded.person_id

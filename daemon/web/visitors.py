@@ -164,7 +164,7 @@ def _looks(caller: Caller) -> Mapping[str, Any]:
 
 def _push(caller: Caller) -> Mapping[str, Any] | None:
     """Nothing where no push could be sent, or nobody is to be asked."""
-    key = getattr(caller.context.channels.get("webpush"), "public_key", "")
+    key = subscriptions.push_key(caller.context)
     if not key or caller.words.ask_for_push == "never":
         return None
     texts = said("push", caller.shop.shown_as, caller.words)

@@ -30,6 +30,8 @@ const worker = {
   pushManager: {
     getSubscription: async () => made(sessionStorage.getItem("played")),
     subscribe: async (wish) => {
+      const before = sessionStorage.getItem("played");
+      if (before && before !== wish.applicationServerKey) throw new DOMException("another key", "InvalidStateError");
       sessionStorage.setItem("played", wish.applicationServerKey);
       return made(wish.applicationServerKey);
     },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,12 +20,14 @@ from daemon.flow.optin import CHANNELS, code_hash, make_token, token_hash
 from daemon.flow.pace import pace_of
 from daemon.mail import MailError, Sender
 from daemon.mail.confirmation import confirmation, text_of
-from daemon.store import clock, messages, optins
+from daemon.store import clock, messages, optins, work
+from daemon.store import persons as people
 from daemon.store.database import Connection, again
 from daemon.store.optins import AtGate, Move
 
 log = structlog.get_logger()
 
+MOST_OVER = 500
 CODE_VALID = timedelta(hours=10)
 
 
@@ -153,7 +155,22 @@ def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
 
 
 async def tidy(context: Context, shop_id: int, now: datetime) -> int:
-    """Leases that ran out are unknown, and who asked yesterday is forgotten; how many were lost."""
+    """Leases that ran out are unknown, who asked yesterday is forgotten, and what nobody confirmed in its time is
+    deleted; how many were lost."""
     lost = await optins.reap(context.pool, shop_id)
     await optins.forget(context.pool, shop_id, now)
+    if over := await optins.over(context.pool, shop_id, now, MOST_OVER):
+        await _delete(context, shop_id, over, now)
     return len(lost)
+
+
+async def _delete(context: Context, shop_id: int, over: Mapping[int, int], now: datetime) -> None:
+    """With whoever is known by nothing else; nobody begins to know them meanwhile."""
+
+    async def once(db: Connection) -> int:
+        await work.serialise(db, shop_id)
+        await people.lock(db, shop_id, sorted(set(over.values())))
+        return len(await optins.delete_over(db, shop_id, sorted(over), now))
+
+    gone = await again(context.pool, once)
+    log.info("stopped", shop=context.shop_called(shop_id), opt_ins=gone, kept="no more")

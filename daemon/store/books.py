@@ -29,7 +29,7 @@ TURN = timedelta(minutes=5)
 KNOWN = 100
 """Contradictions of the history that are looked at again until they are gone."""
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-TABLES = ("messages", "carts", "events", "recoveries", "persons")
+TABLES = ("messages", "carts", "events", "recoveries", "persons", "requests")
 
 
 @dataclass(frozen=True, slots=True, order=True)

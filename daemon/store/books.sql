@@ -17,6 +17,13 @@ SELECT 'message sending without an open attempt', m.shop_id, 'message', m.id FRO
 WHERE m.state = 'sending' AND NOT EXISTS (
     SELECT FROM attempt a WHERE a.shop_id = m.shop_id AND a.message_id = m.id AND a.fence = m.fence AND a.outcome IS NULL)
 UNION ALL
+SELECT 'request sending with its lease long over', o.shop_id, 'request', o.id FROM opt_in o
+WHERE o.state = 'sending' AND o.lease_until_real < clock_timestamp() - :overdue::interval
+UNION ALL
+SELECT 'request kept though nobody confirmed it in its time', o.shop_id, 'request', o.id FROM opt_in o
+WHERE o.state NOT IN ('confirmed', 'sending') AND o.not_after < :now::timestamptz - :overdue::interval AND NOT EXISTS (
+    SELECT FROM shop s WHERE s.shop_id = o.shop_id AND s.left_at IS NOT NULL)
+UNION ALL
 SELECT 'cart due for a look and overlooked', c.shop_id, 'cart', c.id FROM cart c
 WHERE c.look_at < :now::timestamptz - :overdue::interval AND NOT EXISTS (
     SELECT FROM shop s WHERE s.shop_id = c.shop_id AND s.left_at IS NOT NULL)
@@ -70,6 +77,25 @@ UNION ALL
 SELECT 'person merged into somebody who was merged away', 'person', p.id FROM person p
 JOIN person q ON q.shop_id = p.shop_id AND q.id = p.merged_into
 WHERE p.shop_id = :shop_id AND p.id > :persons AND p.id <= :until AND q.merged_into IS NOT NULL
+UNION ALL
+SELECT 'request under way or confirmed without its link', 'request', o.id FROM opt_in o
+WHERE o.shop_id = :shop_id AND o.id > :requests AND o.id <= :until
+    AND o.state IN ('sending', 'accepted', 'unknown', 'confirmed') AND o.token_sha256 IS NULL
+UNION ALL
+SELECT 'request waiting or ended whose link still works', 'request', o.id FROM opt_in o
+WHERE o.shop_id = :shop_id AND o.id > :requests AND o.id <= :until
+    AND o.state IN ('waiting', 'failed', 'cancelled', 'expired') AND o.token_sha256 IS NOT NULL
+UNION ALL
+SELECT 'request confirmed and the ledger does not say so', 'request', o.id FROM opt_in o
+WHERE o.shop_id = :shop_id AND o.id > :requests AND o.id <= :until AND o.state = 'confirmed'
+    AND cardinality(o.purposes) > (SELECT count(DISTINCT k.purpose) FROM consent k
+        WHERE k.shop_id = o.shop_id AND k.person_id = o.person_id AND k.purpose = ANY(o.purposes) AND k.state = 'confirmed'
+            AND k.evidence LIKE 'double opt-in ' || o.id || ' by %')
+UNION ALL
+SELECT 'consent confirmed by a request that nobody confirmed', 'request', o.id FROM opt_in o
+WHERE o.shop_id = :shop_id AND o.id > :requests AND o.id <= :until AND o.state <> 'confirmed' AND EXISTS (
+    SELECT FROM consent k WHERE k.shop_id = o.shop_id AND k.person_id = o.person_id AND k.state = 'confirmed'
+        AND k.evidence LIKE 'double opt-in ' || o.id || ' by %')
 )
 SELECT DISTINCT kind, :shop_id::bigint AS shop_id, noun, id FROM contradictions ORDER BY 1, 4 LIMIT :most;
 
@@ -80,7 +106,8 @@ SELECT s.shop_id,
     coalesce((SELECT max(id) FROM cart c WHERE c.shop_id = s.shop_id), 0) AS carts,
     coalesce((SELECT max(id) FROM inbox i WHERE i.shop_id = s.shop_id), 0) AS events,
     coalesce((SELECT max(id) FROM recovery r WHERE r.shop_id = s.shop_id), 0) AS recoveries,
-    coalesce((SELECT max(id) FROM person p WHERE p.shop_id = s.shop_id), 0) AS persons
+    coalesce((SELECT max(id) FROM person p WHERE p.shop_id = s.shop_id), 0) AS persons,
+    coalesce((SELECT max(id) FROM opt_in o WHERE o.shop_id = s.shop_id), 0) AS requests
 FROM shop s ORDER BY s.shop_id;
 
 -- name: sums

@@ -222,6 +222,19 @@ async def forget(pool: Pool, shop_id: int, now: datetime) -> None:
     await sql.forget(pool, shop_id=shop_id, now=now)
 
 
+async def over(pool: Pool, shop_id: int, now: datetime, most: int) -> dict[int, int]:
+    """Requests whose time is over and that nobody confirmed, with their persons."""
+    return {row["id"]: row["person_id"] for row in await sql.over(pool, shop_id=shop_id, now=now, most=most)}
+
+
+async def delete_over(db: Connection, shop_id: int, ids: Sequence[int], now: datetime) -> list[int]:
+    """Whose requests are gone. The caller holds the persons' locks, and the shop's."""
+    rows = await sql.delete_over(db, shop_id=shop_id, ids=sorted(ids), now=now)
+    people = [row["person_id"] for row in rows]
+    await sql.delete_strangers(db, shop_id=shop_id, people=people)
+    return people
+
+
 async def of_token(db: Connection | Pool, shop_id: int, token_sha256: bytes) -> OptIn | None:
     """None for a token that nobody was given, or that died."""
     row = await sql.of_token(db, shop_id=shop_id, token_sha256=token_sha256)

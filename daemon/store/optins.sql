@@ -131,6 +131,50 @@ RETURNING id;
 UPDATE opt_in SET ip_hmac = NULL
 WHERE shop_id = :shop_id AND ip_hmac IS NOT NULL AND requested_at < :now::timestamptz - interval '1 day';
 
+-- name: over
+-- Requests whose time is over, and that nobody confirmed.
+SELECT id, person_id FROM opt_in
+WHERE shop_id = :shop_id AND state NOT IN ('confirmed', 'sending') AND not_after < :now
+ORDER BY not_after LIMIT :most;
+
+-- name: delete_over
+-- Under their persons' locks. That they were asked stays in the ledger; who asked from where goes.
+WITH gone AS (
+    DELETE FROM opt_in
+    WHERE shop_id = :shop_id AND id = ANY(:ids::bigint[]) AND state NOT IN ('confirmed', 'sending') AND not_after < :now
+    RETURNING id, person_id, purposes, requested_at
+), bare AS (
+    UPDATE consent k SET source_url = '', ip_net = '', user_agent = '' FROM gone g
+    WHERE k.shop_id = :shop_id AND k.person_id = g.person_id AND k.purpose = ANY(g.purposes) AND k.state = 'requested'
+        AND k.recorded_at = g.requested_at
+)
+SELECT DISTINCT person_id FROM gone ORDER BY person_id;
+
+-- name: delete_strangers
+-- Of these people, locked, those of whom nothing is known but that they were asked: they go whole.
+WITH strangers AS MATERIALIZED (
+    SELECT p.id FROM person p
+    WHERE p.shop_id = :shop_id AND p.id = ANY(:people::bigint[]) AND p.customer_ref IS NULL AND p.erased_at IS NULL
+        AND p.merged_into IS NULL
+        AND NOT EXISTS (SELECT FROM identity i WHERE i.shop_id = p.shop_id AND i.person_id = p.id AND i.kind <> 'email')
+        AND NOT EXISTS (SELECT FROM cart c WHERE c.shop_id = p.shop_id AND c.person_id = p.id)
+        AND NOT EXISTS (SELECT FROM shop_order o WHERE o.shop_id = p.shop_id AND o.person_id = p.id)
+        AND NOT EXISTS (SELECT FROM recovery r WHERE r.shop_id = p.shop_id AND r.person_id = p.id)
+        AND NOT EXISTS (SELECT FROM consent k WHERE k.shop_id = p.shop_id AND k.person_id = p.id AND k.state <> 'requested')
+        AND NOT EXISTS (SELECT FROM opt_in o WHERE o.shop_id = p.shop_id AND o.person_id = p.id)
+        AND NOT EXISTS (SELECT FROM subscription b WHERE b.shop_id = p.shop_id AND b.person_id = p.id)
+        AND NOT EXISTS (SELECT FROM member b WHERE b.shop_id = p.shop_id AND b.person_id = p.id)
+        AND NOT EXISTS (SELECT FROM merge g WHERE g.shop_id = p.shop_id AND g.older = p.id)
+        AND NOT EXISTS (SELECT FROM merge g WHERE g.shop_id = p.shop_id AND g.younger = p.id)
+        AND NOT EXISTS (SELECT FROM parted q WHERE q.shop_id = p.shop_id AND p.id IN (q.person_id, q.other))
+), said AS (
+    DELETE FROM consent k USING strangers s WHERE k.shop_id = :shop_id AND k.person_id = s.id
+), known_by AS (
+    DELETE FROM identity i USING strangers s WHERE i.shop_id = :shop_id AND i.person_id = s.id
+)
+DELETE FROM person p USING strangers s WHERE p.shop_id = :shop_id AND p.id = s.id
+RETURNING p.id;
+
 -- name: of_token^
 -- What a link asks to be confirmed. Its person is locked before it is read for good.
 SELECT o.id, o.person_id, o.channel, o.purposes, o.state, o.not_after, o.requested_at, o.confirmed_at, o.source, o.source_url,

@@ -22,3 +22,11 @@ INSERT INTO attempt (shop_id, message_id, fence, started_at, outcome, closed_rea
     VALUES (1, 1, 1, '2026-03-02', 'accepted', '2026-03-02');
 INSERT INTO inbox (shop_id, source, delivery_id, body, received_at, state, effect, done_at)
     VALUES (1, 'push', 'd1', '', '2026-03-02', 'done', 'cart.updated: kept', '2026-03-02');
+INSERT INTO wording (shop_id, sha256, text, first_used_at) VALUES (1, sha256('yes'), 'yes', '2026-03-01');
+INSERT INTO opt_in (shop_id, person_id, channel, purposes, address_hmac, wording_sha256, source, requested_at, not_after, state,
+    token_sha256, fence, sending_at, accepted_at, confirmed_at)
+    VALUES (1, 1, 'email', '{email_mkt,track_open}', '1', sha256('yes'), 'form', '2026-03-01', '2026-03-08', 'confirmed',
+        sha256('token'), 1, '2026-03-01', '2026-03-01', '2026-03-01');
+INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence)
+    SELECT 1, 1, purpose, 'confirmed', '2026-03-01', '2026-03-01', 'form', 'double opt-in 1 by email, button on the page'
+    FROM unnest(ARRAY['email_mkt', 'track_open']) AS purpose;

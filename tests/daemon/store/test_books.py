@@ -40,6 +40,14 @@ CORRUPTIONS = {
     " DELETE FROM shop_order",
     "person merged into somebody who was merged away": "UPDATE person SET merged_into = id - 1, merged_at = now()"
     " WHERE id > 1",
+    "request sending with its lease long over": "UPDATE opt_in SET state = 'sending', confirmed_at = NULL,"
+    " lease_until_real = clock_timestamp() - interval '1 day'",
+    "request kept though nobody confirmed it in its time": "UPDATE opt_in SET state = 'accepted', confirmed_at = NULL,"
+    " not_after = '2026-03-02'",
+    "request under way or confirmed without its link": "UPDATE opt_in SET token_sha256 = NULL",
+    "request waiting or ended whose link still works": "UPDATE opt_in SET state = 'failed', confirmed_at = NULL",
+    "request confirmed and the ledger does not say so": "DELETE FROM consent WHERE purpose = 'track_open'",
+    "consent confirmed by a request that nobody confirmed": "UPDATE opt_in SET state = 'accepted', confirmed_at = NULL",
 }
 
 
@@ -64,6 +72,8 @@ OF_WHAT_IS_UNDER_WAY = {
     "message sending without an open attempt",
     "cart due for a look and overlooked",
     "recovery due and overlooked",
+    "request sending with its lease long over",
+    "request kept though nobody confirmed it in its time",
 }
 
 

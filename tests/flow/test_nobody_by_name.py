@@ -98,6 +98,7 @@ async def test_a_cart_of_nobody_by_name_is_won_back_in_their_browser(
     await town.books_are_clean()
 
 
+@pytest.mark.long
 async def test_who_is_here_again_is_left_alone_until_they_rest(town: Any, stranger: Browser):
     await stranger.tells("cart", cart("red"))
     await town.passes(hours=1, minutes=50)

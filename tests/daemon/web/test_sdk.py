@@ -197,9 +197,11 @@ LOOK = """() => {
 }"""
 
 
-@pytest.mark.parametrize("lang", ["de", "en"])
-def test_it_is_readable_in_two_languages_and_on_a_phone(page: Page, server: Server, lang: str) -> None:
-    for accent in ("#1f6f54", "#f2b705", "#777777"):
+@pytest.mark.parametrize(("lang", "accents"), [("de", ("#f2b705", "#777777")), ("en", ("#1f6f54",))])
+def test_it_is_readable_in_two_languages_and_on_a_phone(
+    page: Page, server: Server, lang: str, accents: tuple[str, ...]
+) -> None:
+    for accent in accents:
         server.notice = notice(lang, "leave", accent=accent, onAccent=readable_on(accent), token=accent)
         page.set_viewport_size({"width": 390, "height": 800})
         page.goto(f"{SHOP}/shoes")

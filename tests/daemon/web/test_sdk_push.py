@@ -113,6 +113,7 @@ def test_the_second_page_asks_and_the_words_that_were_agreed_to_are_told(page: P
     assert visits(page) == 0
 
 
+@pytest.mark.long
 def test_who_says_no_is_not_asked_again(page: Page, server: Server) -> None:
     visits(page)
     assert visits(page) == 1
@@ -168,6 +169,7 @@ def test_what_was_taken_back_in_the_browser_is_told_by_the_next_page(page: Page,
     assert told(server) == ENDED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "act",
     [

@@ -97,6 +97,10 @@ class Worker:
             return False
         return True
 
+    def left_with(self, code: int) -> bool:
+        """Whether it came to its end by itself, with this exit code: nobody waits for a fork of the nursery."""
+        return self.log.read_text().endswith(f"left with {code}\n")
+
     def fired(self, point: str) -> bool:
         """Whether it reached its crash point, as it said itself."""
         return f"{faults.FIRED} {point}\n" in self.log.read_text()

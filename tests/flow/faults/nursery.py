@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 from daemon import faults, mail
@@ -70,7 +71,10 @@ def work(order: dict[str, Any]) -> None:
     sabotage(order["sabotage"])
     if order["fault"]:
         faults.arm(order["fault"])
-    os._exit(serve.run(only=order["only"]))
+    code = serve.run(only=order["only"])
+    with suppress(OSError):
+        os.write(2, f"left with {code}\n".encode())
+    os._exit(code)
 
 
 def main() -> None:

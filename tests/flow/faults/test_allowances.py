@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from itertools import pairwise
+from pathlib import Path
+
+from daemon.flow import deliver
 
 SLOW = "UPDATE person SET email = 'p' || id || '@slow.example' WHERE id % 2 = 0"
 
@@ -36,12 +40,13 @@ async def test_two_workers_share_a_rate_and_never_exceed_it(make_stage):
     await stage.books_are_clean()
 
 
-async def test_a_slow_provider_holds_nobody_else_up(make_stage):
+async def test_a_slow_provider_gets_its_rate_of_two_workers_and_holds_nobody_else_up(make_stage):
     """Each of its mails is put aside once, at no cost to it, and looked at again when its time comes."""
     stage = await make_stage(smtp_domain_rates="slow.example=10/s", smtp_connections="10")
     await stage.prepared(60)
     await stage.context.pool.execute(SLOW)
-    await stage.worker()
+    for _ in range(2):
+        await stage.worker()
     accepted = (
         "SELECT count(*) FROM message m JOIN person p ON p.id = m.person_id WHERE state = 'accepted' AND p.email "
     )
@@ -63,6 +68,7 @@ async def test_a_slow_provider_holds_nobody_else_up(make_stage):
     slow = sorted(at for _, address, at in taken if address.endswith("@slow.example"))
     print(f"fullest second {most_within(slow, 1.0)} of 10; whole {slow[-1] - slow[0]:.1f} s for {len(slow)}")
     assert slow[-1] - slow[0] >= 0.95 * (len(slow) - 1) / 10
+    assert most_within(slow, 1.0) <= 10
     assert all(after >= before for before, after in pairwise(slow))
     told = await stage.value(
         "SELECT max(n) FROM (SELECT count(*) AS n FROM decision WHERE because LIKE 'held by%' "
@@ -70,3 +76,26 @@ async def test_a_slow_provider_holds_nobody_else_up(make_stage):
     )
     assert told == 1
     await stage.books_are_clean()
+
+
+async def test_a_new_sender_begins_with_few_whoever_claims(make_stage):
+    """Two workers reach for fifty mails at once, on the first day and, a day later, for the rest."""
+    warm_up = "warm_up: {first_day: 10, grows: 2, until: 1000}"
+    stage = await make_stage(smtp_connections="50")
+    shops = Path(stage.env["TILLBELL_RULES_DIR"]) / "shops.yaml"
+    shops.write_text(shops.read_text().replace("    sender:\n", f"    sender:\n      {warm_up}\n"))
+    assert stage.context.keeper.reload()
+    await stage.prepared(50)
+    both, now = [await stage.beside(2) for _ in range(2)], await stage.now()
+
+    async def claimed():
+        async with asyncio.TaskGroup() as at_once:
+            tasks = [at_once.create_task(deliver.claim(one, stage.shop_id, "email", now, 50)) for one in both]
+        return sum(len(task.result()[1]) for task in tasks)
+
+    assert sum([await claimed() for _ in range(3)]) == 10
+    reasons = {row["reason"] for row in await stage.fetch("SELECT reason FROM message WHERE state = 'prepared'")}
+    assert reasons == {"held by the warm-up of shop.example: at most 10 mails on day 1"}
+    await stage.context.pool.execute("UPDATE allowance SET since_real = since_real - interval '1 day'")
+    await stage.context.pool.execute("UPDATE message SET retry_real = NULL WHERE state = 'prepared'")
+    assert sum([await claimed() for _ in range(3)]) == 20

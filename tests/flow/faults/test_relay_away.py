@@ -6,10 +6,14 @@ from collections import Counter
 
 import pytest
 
+from channels.email import Config
+from daemon.clock import monotonic
 from daemon.flow import deliver
 
 ROUNDS = 15
 """More than a message has tries."""
+LONGEST = 30
+"""Seconds that a connection and its greeting may take."""
 RESTS = "SELECT extract(epoch FROM until_real - clock_timestamp())::float AS left, reason FROM channel_rest"
 
 
@@ -88,6 +92,24 @@ async def test_a_slow_greeting_gives_the_messages_back_and_is_waited_for(make_st
 
     await stage.until(all_accepted)
     assert await stage.value("SELECT count(*) FROM attempt") <= 12, "not claimed in vain again and again"
+    await all_taken_once(stage, 4)
+
+
+@pytest.mark.long
+async def test_a_greeting_that_takes_longer_than_we_wait_is_a_relay_out_of_reach(make_stage, patience):
+    """We wait for thirty seconds. Nobody else waits meanwhile, and no message loses a try."""
+    assert Config(host="relay.example").connect_within.total_seconds() == LONGEST
+    stage = await make_stage(smtp_connections="2")
+    await stage.prepared(4)
+    await stage.relay.ask(delay_at_greeting=LONGEST + 10)
+    began = monotonic()
+    await tries(stage)
+    assert LONGEST <= monotonic() - began <= LONGEST + 20
+    assert [row[:3] for row in await waiting(stage)] == [("retry_wait", "not_sent", 0)]
+    latest = await stage.value("SELECT max(retry_real) - clock_timestamp() FROM message")
+    assert latest.total_seconds() <= 60
+    assert await stage.fetch(RESTS) == [], "the channel is not at fault"
+    await stage.relay.ask(delay_at_greeting=0.0)
     await all_taken_once(stage, 4)
 
 

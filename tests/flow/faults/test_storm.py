@@ -167,8 +167,8 @@ async def accounts(stage, storm, took):
     assert set(states) <= {"accepted", "unknown"}
     assert sum(states.values()) == MESSAGES
     assert len(copies) >= states["accepted"]
-    hits = storm.struck["worker_killed"] + WORKERS * storm.struck["database_crashed"]
-    assert unknown <= CLAIMED * hits + len(told["ambiguous"])
+    # A fallen database leaves none: whoever handed over writes the outcome again until it is back.
+    assert unknown <= CLAIMED * storm.struck["worker_killed"] + len(told["ambiguous"])
     assert longest < RECOVERED
     assert min(storm.struck[name] for name in ("worker_killed", "database_crashed", "bell_killed")) >= 3
     await stage.books_are_clean()

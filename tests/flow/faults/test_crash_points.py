@@ -37,6 +37,13 @@ def points_of(channel):
     return [point for point in POINTS if REACH[channel].program or point not in ON_THE_WIRE]
 
 
+def passes_again(channel, point, due):
+    """Whether the point is passed a second time for certain: by the next message, or by the next claim."""
+    if point in ("before_claim_commit", "after_claim_commit"):
+        return channel in ("email", "sms") and due > 2 * CONNECTIONS
+    return point not in ("recording", "recorded", "reaping")
+
+
 @dataclass(frozen=True)
 class Left:
     """What a kill left behind."""
@@ -132,7 +139,7 @@ async def killed_at_every_point(stage, points, rounds):
     kills = Kills(stage)
     for point in points:
         for due, nth in rounds:
-            await kills.once(point, due, 1 if point in ("recording", "recorded", "reaping") else nth)
+            await kills.once(point, due, nth if passes_again(stage.channel, point, due) else 1)
     return kills.unknown
 
 

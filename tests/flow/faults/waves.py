@@ -1,0 +1,50 @@
+"""Messages become due one after another while their people leave. Each wave waits for the one before: a machine that is
+busy is no excuse for leaving long after the claim, which would be no race."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+WAVE = 25
+APART = 0.05
+"""Seconds between one message's time and the next one's."""
+LEAD = timedelta(seconds=0.3)
+"""Until the first of a wave is due."""
+NEVER = "UPDATE message SET not_before = '2100-01-01', not_after = '2101-01-01'"
+ONE_BY_ONE = """
+UPDATE message m SET not_before = $1::timestamptz + n.place * $2::interval FROM unnest($3::bigint[])
+WITH ORDINALITY AS n (id, place) WHERE m.id = n.id
+"""
+
+
+async def in_waves(
+    stage: Any,
+    rows: Sequence[Any],
+    window: tuple[float, float],
+    leaves: Callable[[int, Any], Awaitable[None]],
+    gone: Callable[[], Awaitable[int]],
+) -> None:
+    """Everybody of `rows` leaves so many seconds before or after their message's time; `gone` counts who has left."""
+    chance, loop = random.Random(5), asyncio.get_running_loop()
+    for first in range(0, len(rows), WAVE):
+        wave = rows[first : first + WAVE]
+        begin = await stage.now() + LEAD
+        await stage.context.pool.execute(ONE_BY_ONE, begin, timedelta(seconds=APART), [row["id"] for row in wave])
+        start = loop.time() + (begin - await stage.now()).total_seconds()
+
+        async def one(place: int, row: Any, at: float) -> None:
+            await asyncio.sleep(max(0, at - loop.time()))
+            await leaves(place, row)
+
+        async with asyncio.TaskGroup() as everybody:
+            for place, row in enumerate(wave, start=1):
+                everybody.create_task(one(first + place, row, start + place * APART + chance.uniform(*window)))
+
+        async def all_gone(expected: int = first + len(wave)) -> bool:
+            return await gone() >= expected
+
+        await stage.until(all_gone)

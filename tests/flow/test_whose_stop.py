@@ -26,7 +26,7 @@ SHOP = """
     holdout: 0%
     legal: de
     sender: {{name: Laden, address: laden@{name}.example, imprint: [Laden GmbH, "10115 Berlin"]}}
-    sms: {{from: "{sender}"}}
+    sms: {{from: "{sender}", templates: {{nudge: HX00000000000000000000000000000000}}}}
     connection: {{secrets: [whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw]}}
 """
 SHOPS = {"main": SENDER, "sister": SERVICE, "wa": f"whatsapp:{SENDER}", "stranger": OTHER}
@@ -100,7 +100,7 @@ async def stopped(branches: dict[str, Branch]) -> list[str]:
 
 
 async def test_stop_silences_all_who_write_from_there_and_nobody_else(branches, twilio):
-    assert len(twilio.to(PHONE)) == 3, "for the shop that writes by WhatsApp there is no template"
+    assert len(twilio.to(PHONE)) == 4
     await writes(branches, twilio, "STOP", SENDER, MessagingServiceSid=SERVICE)
     assert await stopped(branches) == ["main", "sister", "wa"]
     await branches["stranger"].passes(hours=40)

@@ -12,6 +12,9 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 hits = Counter("tillbell_hits", "Hits answered, by what was asked for.", ["kind"], registry=REGISTRY)
 hits_classed = Counter("tillbell_hits_classed", "Hits by who was behind them.", ["kind", "class"], registry=REGISTRY)
 opt_ins = Counter("tillbell_opt_ins", "Requests to confirm a consent.", ["outcome"], registry=REGISTRY)
+hits_spared = Counter(
+    "tillbell_hits_spared", "Hits beyond 60 a minute on one message, answered and not kept.", registry=REGISTRY
+)
 hits_lost = Counter("tillbell_hits_lost", "Hits that neither database nor journal could take.", registry=REGISTRY)
 post = Counter("tillbell_post", "Mails that came in, by what they were.", ["kind"], registry=REGISTRY)
 callbacks = Counter(

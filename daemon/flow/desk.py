@@ -82,12 +82,13 @@ class Desk:
         await self.journal.append(self._timed(hit).line())
         return self.link(hit)
 
-    async def opt_out(self, hit: Hit) -> None:
-        """An `unsubscribed` or `resubscribed` hit has had its effect, or will have it before anything else is sent."""
+    async def opt_out(self, hit: Hit, *, noted: bool = True) -> None:
+        """An `unsubscribed` or `resubscribed` hit has had its effect, or will have it before anything else is sent.
+        `noted`: with a row that tells of it."""
         if not self.away:
             try:
                 async with asyncio.timeout(DEADLINE):
-                    await optout.settle(self.context.pool, hit)
+                    await optout.settle(self.context.pool, hit, noted=noted)
                 return
             except Exception as error:
                 self._failed(error)

@@ -18,11 +18,12 @@ class PersonMoved(Exception):
     """The message's person was merged into another while we waited for the lock."""
 
 
-async def settle(pool: Pool, hit: Hit) -> bool:
-    """Do what an `unsubscribed` or `resubscribed` hit asks for. False: it was done before."""
+async def settle(pool: Pool, hit: Hit, *, noted: bool = True) -> bool:
+    """Do what an `unsubscribed` or `resubscribed` hit asks for. False: it was done before. `noted`: a row tells of it;
+    without one the same hit is not recognised when it comes again."""
 
     async def once(db: Connection) -> bool:
-        return await _settle(db, hit)
+        return await _settle(db, hit, noted)
 
     for left in range(MERGES, 0, -1):
         try:
@@ -37,7 +38,7 @@ async def settle(pool: Pool, hit: Hit) -> bool:
     raise AssertionError("unreachable")
 
 
-async def _settle(db: Connection, hit: Hit) -> bool:
+async def _settle(db: Connection, hit: Hit, noted: bool) -> bool:
     letter = await _locked(db, hit)
     if await optouts.is_known(db, hit):
         return False
@@ -51,7 +52,8 @@ async def _settle(db: Connection, hit: Hit) -> bool:
         else:
             await optouts.give_back(db, hit, letter, at)
             await persons.raise_facts(db, hit.shop_id, [letter.person_id])
-    await optouts.keep(db, hit, letter, at)
+    if noted:
+        await optouts.keep(db, hit, letter, at)
     return True
 
 

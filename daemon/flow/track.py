@@ -54,9 +54,10 @@ async def viewed(desk: Desk, token: Token, visitor: Visitor) -> None:
     await desk.record(hit("viewed", token, visitor))
 
 
-async def unsubscribed(desk: Desk, token: Token, visitor: Visitor) -> None:
-    """The person wants no more of these: in effect for the next claim. Raises as `opened`."""
-    await desk.opt_out(hit("unsubscribed", token, visitor))
+async def unsubscribed(desk: Desk, token: Token, visitor: Visitor, *, noted: bool = True) -> None:
+    """The person wants no more of these: in effect for the next claim. `noted`: with a row that tells of it. Raises as
+    `opened`."""
+    await desk.opt_out(hit("unsubscribed", token, visitor), noted=noted)
 
 
 async def resubscribed(desk: Desk, token: Token, visitor: Visitor) -> None:

@@ -53,7 +53,8 @@ async def open_pixel(request: web.Request) -> web.Response:
     elif request.method == "GET" and not token.rehearsal:
         OPENED.inc()
         try:
-            await track.opened(state.desk, token, state.visitor(request))
+            if not state.enough(token, "opened"):
+                await track.opened(state.desk, token, state.visitor(request))
         except (Full, OSError) as error:
             lost("opened", error)
             status = 503
@@ -77,16 +78,23 @@ async def followed(request: web.Request, state: State, token: Token, *, silent: 
         link = await looked_up(state, token)
     else:
         CLICKED.inc()
-        try:
-            link = await track.clicked(state.desk, token, state.visitor(request))
-        except (Full, OSError) as error:
-            lost("clicked", error)
-            link = remembered(state, token)
+        link = await kept_click(request, state, token)
     target = destination(state.context, token.shop_id, link)
     trap = link is not None and link.kind == "honeypot"
     if not trap and not silent and request.method == "GET":
         target = marked(state.context, token, target, machine_now())
     return to(request, target)
+
+
+async def kept_click(request: web.Request, state: State, token: Token) -> Link | None:
+    """Where it leads, once the click is kept, or so many of this mail are that one more is not."""
+    if state.enough(token, "clicked"):
+        return remembered(state, token) or await looked_up(state, token)
+    try:
+        return await track.clicked(state.desk, token, state.visitor(request))
+    except (Full, OSError) as error:
+        lost("clicked", error)
+        return remembered(state, token)
 
 
 def lost(kind: str, error: Exception) -> None:

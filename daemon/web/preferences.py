@@ -53,6 +53,8 @@ async def act(request: web.Request) -> web.Response:
     wishes = await read_wishes(request)
     if wishes is None:
         return plain(400, "expected the form of the page")
+    if state.wavers(token, "choose") and not await only_leaves(state, token, wishes):
+        return _busy(request, state, token, status=429)
     address = client_address(request, state.context.settings.trusted_proxies)
     proof = Proof(
         SOURCE, f"message {token.message_id}, button on the page", _wording(request, state, token), ip=address,
@@ -66,6 +68,19 @@ async def act(request: web.Request) -> web.Response:
             raise
         return _busy(request, state, token)
     return _page(request, state, token, choice, now, done=True)
+
+
+async def only_leaves(state: State, token: Token, wishes: Wishes) -> bool:
+    """Whether they switch something off and nothing on: that never has to wait."""
+    try:
+        async with asyncio.timeout(READ_PATIENCE):
+            choice = await consents.choice(state.context.pool, token.shop_id, token.message_id)
+    except Exception as error:
+        if not is_transient(error):
+            raise
+        return not wishes.on
+    on = {channel for channel, is_on in preferences.channels(choice).items() if is_on} if choice else set()
+    return wishes.on < on
 
 
 async def read_wishes(request: web.Request) -> Wishes | None:
@@ -103,5 +118,5 @@ def _page(
     return pages.preferences(request, locale, house, values, ways=preferences.channels(choice), kept=kept)
 
 
-def _busy(request: web.Request, state: State, token: Token) -> web.Response:
-    return pages.answer(request, "busy", "", house_of(state, token.shop_id), status=503, action="again")
+def _busy(request: web.Request, state: State, token: Token, *, status: int = 503) -> web.Response:
+    return pages.answer(request, "busy", "", house_of(state, token.shop_id), status=status, action="again")

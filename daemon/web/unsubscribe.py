@@ -11,6 +11,7 @@ from aiohttp.http import HttpProcessingError
 from daemon import metrics
 from daemon.batcher import Full
 from daemon.flow import track
+from daemon.hits import Kind
 from daemon.store import optouts
 from daemon.store.database import is_transient
 from daemon.store.optouts import Letter
@@ -42,7 +43,8 @@ async def show(request: web.Request) -> web.Response:
     if request.method == "GET":
         metrics.hits.labels("viewed").inc()
         try:
-            await track.viewed(state.desk, token, state.visitor(request))
+            if not state.enough(token, "viewed"):
+                await track.viewed(state.desk, token, state.visitor(request))
         except (Full, OSError) as error:
             lost("viewed", error)
     if letter is None:
@@ -66,6 +68,8 @@ async def act(request: web.Request) -> web.Response:
     house = house_of(state, token.shop_id)
     if token.rehearsal:
         return plain(200, "rehearsal") if wish == "one-click" else pages.answer(request, "rehearsal", "", house)
+    if wish == "undo" and state.wavers(token, "undo"):
+        return pages.answer(request, "busy", "", house, status=429, action=wish)
     kept = await done(state, token, wish, request)
     if wish == "one-click":
         return plain(200, "unsubscribed") if kept else plain(503, "try again", RETRY)
@@ -77,12 +81,18 @@ async def act(request: web.Request) -> web.Response:
 
 
 async def done(state: State, token: Token, wish: str, request: web.Request) -> bool:
-    """Whether what was asked for is in effect, or on the disk and in effect before anything else is sent."""
-    kind = "resubscribed" if wish == "undo" else "unsubscribed"
+    """Whether what was asked for is in effect, or on the disk and in effect before anything else is sent. Who has left
+    and says so once a second is not written down each time; that they have left is looked up, never remembered."""
+    kind: Kind = "resubscribed" if wish == "undo" else "unsubscribed"
     metrics.hits.labels(kind).inc()
-    change = track.resubscribed if wish == "undo" else track.unsubscribed
+    noted = wish == "undo" or not state.enough(token, kind)
+    if not noted and (letter := await read_letter(state, token)) is not None and letter.suppressed:
+        return True
     try:
-        await change(state.desk, token, state.visitor(request))
+        if wish == "undo":
+            await track.resubscribed(state.desk, token, state.visitor(request))
+        else:
+            await track.unsubscribed(state.desk, token, state.visitor(request), noted=noted)
     except (Full, OSError) as error:
         lost(kind, error)
         return False

@@ -319,10 +319,10 @@ async def test_nothing_is_lost_while_the_database_is_away(house):
 
 async def test_a_database_that_falls_amid_traffic_loses_no_answered_hit_and_doubles_none(house):
     shop_id = house.context.shop_ids["main"]
-    letter = await write_letter(house.context.pool, shop_id, "ada@example.org")
+    letters = [await write_letter(house.context.pool, shop_id, f"p{n}@example.org") for n in range(20)]
     done = 0
 
-    async def visitor() -> int:
+    async def visitor(letter: Letter) -> int:
         nonlocal done
         answered = 0
         for _ in range(60):
@@ -330,7 +330,7 @@ async def test_a_database_that_falls_amid_traffic_loses_no_answered_hit_and_doub
             done += 1
         return answered
 
-    traffic = [asyncio.create_task(visitor()) for _ in range(20)]
+    traffic = [asyncio.create_task(visitor(letter)) for letter in letters]
 
     async def under_way() -> bool:
         return done > 300

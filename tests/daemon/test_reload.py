@@ -11,9 +11,9 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 
-async def status(town, expected):
-    """Within five seconds; its reasons then."""
-    async with asyncio.timeout(60):
+async def status(town, expected, within=60):
+    """Why the rules are not well, as soon as that is known, or that they are."""
+    async with asyncio.timeout(within):
         while True:
             reasons = [reason for part in town.context.reasons for reason in part() if reason.startswith("rules")]
             if bool(reasons) == expected:
@@ -21,6 +21,7 @@ async def status(town, expected):
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.parametrize("within", [60, pytest.param(5, marks=pytest.mark.long, id="on a quiet machine")])
 @pytest.mark.parametrize(
     "text",
     [
@@ -32,11 +33,12 @@ async def status(town, expected):
         pytest.param("extends: [default", id="no YAML"),
     ],
 )
-async def test_a_bad_file_never_replaces_a_good_one(town, make_buyer, text):
+async def test_a_bad_file_never_replaces_a_good_one(town, make_buyer, text, within):
+    """That it is bad, and that it is good again, is said within five seconds."""
     file = town.context.settings.rules_dir / "main.yaml"
     good, policy = file.read_text(), town.context.keeper.book.policies["main"]
     file.write_text(text)
-    [reason, *_] = await status(town, True)
+    [reason, *_] = await status(town, True, within)
     assert reason.startswith("rules: main.yaml:")
     assert town.context.keeper.book.policies["main"] is policy
     await town.leaves_cart("c1", make_buyer("1"), "red")
@@ -46,5 +48,5 @@ async def test_a_bad_file_never_replaces_a_good_one(town, make_buyer, text):
     draft = file.with_name(".main.new")  # as editors and ConfigMaps do it
     draft.write_text(good.replace("24h", "12h"))
     draft.replace(file)
-    await status(town, False)
+    await status(town, False, within)
     assert town.context.keeper.book.policies["main"].hash != policy.hash

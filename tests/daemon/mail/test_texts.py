@@ -113,7 +113,7 @@ hostile = st.text(max_size=120) | st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(hostile, hostile, st.sampled_from(["de", "en", "ja"]), st.integers(1, 3))
 def test_whatever_the_names_are_the_text_fits_and_keeps_its_link(name, line, locale, most):
     own = {"": "{shop}: {name}, {first_line} wartet: {link} {stop}"}

@@ -110,7 +110,7 @@ def _joining(one: members.News, audiences: Mapping[str, AudienceWords]) -> Joini
     words = audiences.get(one.audience or "")
     control = words is not None and stays_out(one.audience or "", one.split_key, words.control)
     until = None if one.seconds is None else one.accepted_at + timedelta(seconds=one.seconds)
-    return Joining(one.id, one.person_id, one.audience, one.accepted_at, until, control)
+    return Joining(one.id, one.person_id, one.audience, one.claimed_at, until, control)
 
 
 async def _contained(context: Context, shop_id: int, audience: str, words: AudienceWords, now: datetime) -> int:

@@ -1,7 +1,7 @@
 -- name: news
 -- Messages that were accepted and have made nobody a member yet.
 SELECT m.id, coalesce(p.merged_into, p.id) AS person_id, p.split_key, m.content ->> 'audience' AS audience,
-    (m.content ->> 'for')::bigint AS seconds, m.accepted_at
+    (m.content ->> 'for')::bigint AS seconds, m.sending_at AS claimed_at, m.accepted_at
 FROM message m JOIN person p ON p.shop_id = m.shop_id AND p.id = m.person_id
 WHERE m.shop_id = :shop_id AND m.channel = 'audience' AND m.state = 'accepted' AND NOT m.rehearsal
 ORDER BY m.id LIMIT :most

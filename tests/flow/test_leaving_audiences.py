@@ -27,8 +27,9 @@ LATER = POLICY.replace("[doubts, last-call]", "[last-call]") + "  - {name: doubt
 
 
 @pytest.fixture
-async def stage(make_town: Any) -> AsyncIterator[Stage]:
-    """A hundred and twenty who are in it, and Ada, who got a mail and did not open it."""
+async def stage(make_town: Any, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+    """A hundred and twenty who are in it, and Ada, who got a mail and did not open it. Nothing is done by a timer."""
+    monkeypatch.setattr("daemon.flow.audiences.EVERY", timedelta(days=90))
     async with platform("meta") as (made, audience, words):
         stage = Stage(await make_town(shops(SHOPS, words), {"main": LATER}), made, audience)
         await stage.crowd(120)
@@ -102,12 +103,30 @@ async def test_purchase_that_is_found_right_before_a_message_is_heeded_at_once(s
     await stage.town.settles()
     sold = OrderSnapshot("o1", await stage.town.now(), "paid", "purchase", Decimal(9), "EUR", ada.ref, ada.email)
     shop.has_sold.append(sold)
-    await stage.town.context.pool.execute("UPDATE work SET due_at = $1 WHERE name IN ('poll', 'audiences')",
-                                          await stage.town.now() + timedelta(days=3))  # fmt: skip
+    later = await stage.town.now() + timedelta(days=3)
+    await stage.town.context.pool.execute("UPDATE work SET due_at = $1 WHERE name = 'poll'", later)
     await stage.town.passes(hours=6)
     assert shop.asked_for_orders > 0
     assert len(stage.town.letters.of(ada.email)) == 1
     await becomes(stage, 120)
+    assert await reason(stage) == "purchase"
+
+
+async def test_who_bought_between_the_claim_and_its_end_is_never_in(stage):
+    town, pool = stage.town, stage.town.context.pool
+    bought = await town.now()
+    await town.buys("o1", member_to_be("ada"))
+    await stage.syncs()
+    assert stage.inside() == 120
+    await town.passes(minutes=1)
+    await pool.execute("DELETE FROM member WHERE ended_at IS NOT NULL")
+    await pool.execute(
+        "UPDATE message SET state = 'accepted', sending_at = $1::timestamptz - interval '1 s', "
+        "accepted_at = $1::timestamptz + interval '1 s' WHERE channel = 'audience'",
+        bought,
+    )
+    await stage.syncs()
+    assert stage.inside() == 120
     assert await reason(stage) == "purchase"
 
 

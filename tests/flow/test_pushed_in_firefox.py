@@ -51,6 +51,11 @@ const page = Services.scriptSecurityManager.createContentPrincipalFromOrigin(arg
 Services.perms.addFromPrincipal(page, "desktop-notification", arguments[1]);
 """
 ALLOW, DENY = 1, 2
+RENEWS = """
+const page = Services.scriptSecurityManager.createContentPrincipalFromOrigin(arguments[0]);
+const notifier = Cc["@mozilla.org/push/Notifier;1"].getService(Ci.nsIPushNotifier);
+notifier.notifySubscriptionChange(`${arguments[0]}/`, page, null);
+"""
 FORGET = """
 const [done] = arguments;
 const look = () => {
@@ -193,6 +198,13 @@ async def test_the_script_asks_on_the_second_page_and_takes_back_what_was_taken_
         while not await browser.inside(CLICK):
             await asyncio.sleep(0.1)
     await until(town, "SELECT count(*) FROM event WHERE kind = 'clicked' AND class = 'human'")
+
+    # The browser has to subscribe anew, with no page open: the worker tells it.
+    await browser.goes("about:blank")
+    await town.context.pool.execute("DELETE FROM subscription")
+    await browser.inside(RENEWS, shop.url)
+    await until(town, BROWSERS)
+    await browser.goes(f"{shop.url}/lamps")
 
     # The browser ends it by itself: the next push finds it gone, and it is removed.
     await browser.runs(LEAVE)

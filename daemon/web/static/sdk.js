@@ -193,7 +193,7 @@
     await post("subscriptions", { ...me(), wording: memory.said, subscription: one.toJSON() });
     Object.assign(memory, { endpoint: one.endpoint, renewed: Date.now(), said: "" });
     keep();
-    const note = { url: `${base}subscriptions`, body: { visitor: memory.visitor } };
+    const note = { url: `${base}subscriptions`, key: push.key, body: { visitor: memory.visitor } };
     worker.active.postMessage({ tillbell: note }); // should the browser change it without us
   };
   const unsubscribe = async () => {
@@ -202,6 +202,7 @@
     const ours = one && (one.endpoint === known.endpoint || (push && key(one) === push.key));
     const endpoint = ours ? one.endpoint : known.endpoint;
     if (ours) await one.unsubscribe();
+    if (able()) await caches.delete("tillbell-push"); // our worker's note
     if (endpoint) await post("unsubscriptions", { endpoint });
     if (!known.visitor) return;
     Object.assign(known, { endpoint: "", said: "", asked: Date.now() });

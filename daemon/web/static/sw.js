@@ -44,7 +44,8 @@
     if (url) event.waitUntil(self.clients.openWindow(url));
   });
 
-  // The page says where a new subscription is told, with what: {tillbell: {url, body}}. Without it, the next page tells it.
+  // The page says where a new subscription is told, with what, and for which key: {tillbell: {url, key, body}}. Without it,
+  // the next page tells it.
   self.addEventListener("message", (event) => {
     const note = event.data && event.data[OURS];
     if (!note || typeof note.url !== "string") return;
@@ -53,10 +54,10 @@
   });
 
   const renewed = async (old) => {
-    const key = old && old.options && old.options.applicationServerKey;
+    const note = await caches.match(NOTE, { cacheName: SHELF }).then((found) => found && found.json());
+    const key = (note && note.key) || (old && old.options && old.options.applicationServerKey); // not every browser has it
     if (!key) return;
     const made = await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: key });
-    const note = await caches.match(NOTE, { cacheName: SHELF }).then((found) => found && found.json());
     if (!note) return;
     const body = JSON.stringify({ ...note.body, wording: "", subscription: made.toJSON() });
     // As the script of the page does: plain text needs no question in advance from another origin.

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from asyncpg import InterfaceError, PostgresError
 
+from daemon.clock import monotonic
 from daemon.context import Context
 from daemon.flow import (
     asking,
@@ -35,8 +36,9 @@ from daemon.store.database import Unanswered, is_transient
 log = structlog.get_logger()
 
 LEASE = timedelta(seconds=30)
-"""Machine time, renewed with each batch: so long the work of a worker that was killed waits for the next one."""
-
+"""Machine time: so long the work of a worker that was killed waits for the next one."""
+RENEW = LEASE.total_seconds() / 3
+"""Seconds after which a lease is renewed before the next batch."""
 
 SOON = 1.0
 """Seconds until work is tried again that the database broke off."""
@@ -153,11 +155,14 @@ class Runner:
         if one.once:
             self._tell(name, shop_id, await one.do(context, shop_id, await clock.shop_now(context.pool)))
             return
+        taken, taken_at = None, 0.0
         try:
             while not context.stopping.is_set():
-                taken = None if one.shared else await work.take(context.pool, shop_id, name, context.process, LEASE)
-                if taken is None and not one.shared:
-                    return
+                if not one.shared and (taken is None or monotonic() - taken_at > RENEW):
+                    taken_at = monotonic()
+                    taken = await work.take(context.pool, shop_id, name, context.process, LEASE)
+                    if taken is None:
+                        return
                 found = await one.do(context, shop_id, await clock.shop_now(context.pool))
                 await self._well((name, shop_id), taken.failures if taken else 0)
                 self._tell(name, shop_id, found)

@@ -19,7 +19,7 @@ from bench.place import NOON, Place, cpu_of, settle
 from bench.post import Relay, open_relay
 from daemon.store import clock
 
-RATES = (50, 100, 500)
+RATES = (50, 100, 200, 500)
 """Steps that come due a second. The goal is set at the last."""
 AFTER = timedelta(hours=1)
 """The preset's first step."""

@@ -64,16 +64,26 @@ async def of_one_process(place: Place, relay: Relay, mails: int) -> tuple[list[R
 
 
 async def drained(context: Context, step: Step) -> None:
-    """Until there is nothing left to do, and all that was handed over has been recorded."""
+    """Until there is nothing left to do, and all that was handed over has been recorded. As in the daemon: on and on
+    while there is something, then whenever something rings."""
     shop_id = context.shop_ids["main"]
     async with asyncio.timeout(120):
         while True:
+            context.bell.clear()
             found = await step(context, shop_id, await clock.shop_now(context.pool))
             under_way = [task for made in context.deliveries.values() for task in made.under_way]
-            if under_way:
-                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
-            elif not found:
+            if not found and not under_way:
                 return
+            if not found:
+                await rung_or_ended(context, under_way)
+
+
+async def rung_or_ended(context: Context, under_way: list[asyncio.Task[None]]) -> None:
+    ring = asyncio.create_task(context.bell.wait())
+    everything = asyncio.create_task(asyncio.wait(under_way))
+    await asyncio.wait((ring, everything), return_when=asyncio.FIRST_COMPLETED)
+    for task in (ring, everything):
+        task.cancel()
 
 
 async def inside_sending(place: Place, relay: Relay, mails: int) -> str:

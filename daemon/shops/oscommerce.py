@@ -225,6 +225,7 @@ class OsCommerce(Shop):
             locale=locale,
             zone="",
             country=text(row["country"], 2).upper(),
+            region=oscommerce_read.region(row["country"], row["state"]),
             group=text(row["grp"], 32),
             is_guest=bool(row["is_guest"]),
             may_be_written_to=not row["is_shut"],

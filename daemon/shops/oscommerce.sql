@@ -41,10 +41,12 @@ ORDER BY b.customers_id, b.customers_basket_attributes_id;
 -- name: customers
 SELECT c.customers_id, c.customers_firstname AS first_name, c.customers_lastname AS last_name,
     c.customers_email_address AS email, c.customers_newsletter AS newsletter, {phone} AS phone,
-    {guest} AS is_guest, {shut} AS is_shut, {group} AS grp, k.countries_iso_code_2 AS country
+    {guest} AS is_guest, {shut} AS is_shut, {group} AS grp, k.countries_iso_code_2 AS country,
+    z.zone_code AS state
 FROM {customers} c
 LEFT JOIN {address_book} a ON a.address_book_id = c.customers_default_address_id AND a.customers_id = c.customers_id
 LEFT JOIN {countries} k ON k.countries_id = a.entry_country_id
+LEFT JOIN {zones} z ON z.zone_id = a.entry_zone_id
 WHERE c.customers_id IN :people;
 
 -- name: last_languages

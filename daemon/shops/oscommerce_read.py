@@ -134,6 +134,12 @@ def in_stock(product: Row, combi: Row | None) -> bool:
     return amount(counted["quantity"]) > 0
 
 
+def region(country: Any, state: Any) -> str:
+    """ISO 3166-2 of an American state. The shops' own codes of other countries' parts are no ISO ones."""
+    home, code = text(country, 2).upper(), text(state, 32).upper()
+    return f"US-{code}" if home == "US" and re.fullmatch("[A-Z]{2}", code) else ""
+
+
 def standing(
     status_id: int, names: Sequence[str], by_id: Mapping[int, Standing], told: Mapping[int | str, Standing]
 ) -> Standing:

@@ -20,8 +20,9 @@ ALL: Mapping[str, tuple[str, ...]] = {
         "customers_id", "customers_firstname", "customers_lastname", "customers_email_address",
         "customers_default_address_id", "customers_newsletter",
     ),
-    "address_book": ("address_book_id", "customers_id", "entry_country_id"),
+    "address_book": ("address_book_id", "customers_id", "entry_country_id", "entry_zone_id"),
     "countries": ("countries_id", "countries_iso_code_2"),
+    "zones": ("zone_id", "zone_code"),
     "orders": (
         "orders_id", "customers_id", "customers_email_address", "customers_telephone", "date_purchased",
         "last_modified", "orders_status", "currency", "currency_value",

@@ -66,6 +66,21 @@ async def test_customers_never_to_be_written_to(shop: Any) -> None:
     }
 
 
+@pytest.mark.trap("an American's state is told")
+async def test_an_americans_state_is_told(shop: Any) -> None:
+    """By the default address; other countries' zones are the shop's own names for them."""
+    await shop.put("countries", countries_id=223, countries_name="United States", countries_iso_code_2="US")
+    for number, country, code in ((18, 223, "FL"), (80, 81, "BER"), (90, 223, "Armed Forces")):
+        await shop.put("zones", zone_id=number, zone_country_id=country, zone_code=code, zone_name=code)
+    product = await shop.product()
+    for email, country, zone in (("fl", 223, 18), ("de", 81, 80), ("army", 223, 90), ("none", 223, 0)):
+        ada = await shop.customer(f"{email}@example.org")
+        await shop.change("address_book", "customers_id", ada, entry_country_id=country, entry_zone_id=zone)
+        await shop.basket(ada, product)
+    told = {cart.customer.email: cart.customer.region for cart in (await shop.connector().carts("", 10, NOW)).carts}
+    assert told == {"fl@example.org": "US-FL", "de@example.org": "", "army@example.org": "", "none@example.org": ""}
+
+
 @pytest.mark.trap("phone where each keeps it")
 async def test_phone_where_each_keeps_it(shop: Any) -> None:
     ada = await shop.customer(phone="+49 170 1234567")

@@ -39,6 +39,7 @@ CREATE TABLE {address_book} (
     entry_street_address varchar(64) NOT NULL DEFAULT '',
     entry_city varchar(64) NOT NULL DEFAULT '',
     entry_country_id int NOT NULL DEFAULT 0,
+    entry_zone_id int NOT NULL DEFAULT 0,
     KEY customers_id (customers_id)
 ) ENGINE=MyISAM DEFAULT CHARSET=utf8mb4;
 
@@ -46,6 +47,13 @@ CREATE TABLE {countries} (
     countries_id int NOT NULL AUTO_INCREMENT PRIMARY KEY,
     countries_name varchar(64) NOT NULL DEFAULT '',
     countries_iso_code_2 char(2) NOT NULL DEFAULT ''
+) ENGINE=MyISAM DEFAULT CHARSET=utf8mb4;
+
+CREATE TABLE {zones} (
+    zone_id int NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    zone_country_id int NOT NULL DEFAULT 0,
+    zone_code varchar(32) NOT NULL DEFAULT '',
+    zone_name varchar(32) NOT NULL DEFAULT ''
 ) ENGINE=MyISAM DEFAULT CHARSET=utf8mb4;
 
 CREATE TABLE {orders} (

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from channels.base import Event
+from daemon.context import address_hmac
 from daemon.doctor.signs import QUESTIONS
 from daemon.flow import merging
 from daemon.shops.base import OrderSnapshot
-from daemon.store import members
+from daemon.store import inbox, members
+from daemon.store.inbox import Delivery
 from daemon.tokens import Token, make
 from tests.daemon.conftest import beside, own_logging
 
@@ -73,6 +78,18 @@ async def button(stage: Stage, links_of: Any, beside: Any) -> str:
     return "suppressed"
 
 
+async def stop(stage: Stage, links_of: Any, beside: Any) -> str:
+    """A STOP by text, as its provider tells it."""
+    context, phone = stage.town.context, "+4915112345678"
+    hmac = address_hmac(context.pepper, "phone", phone)
+    await context.pool.execute("UPDATE person SET phone = $1, phone_hmac = $2 WHERE customer_ref = 'ada'", phone, hmac)
+    told = asdict(Event("stopped", "SM1", address=phone, text="STOP"))
+    row = Delivery(stage.town.shop_id, "channel sms", "SM1", json.dumps(told).encode())
+    await inbox.keep(context.pool, [row])
+    context.ring("callbacks", stage.town.shop_id)
+    return "suppressed"
+
+
 async def erased(stage: Stage, links_of: Any, beside: Any) -> str:
     await beside(stage.town)("person", "erase", "ada@example.org", "--yes")
     return "erased"
@@ -88,7 +105,7 @@ async def merged(stage: Stage, links_of: Any, beside: Any) -> str:
     return "merged"
 
 
-@pytest.mark.parametrize("way", [one_click, button, erased, listed, merged])
+@pytest.mark.parametrize("way", [one_click, button, stop, erased, listed, merged])
 async def test_whoever_says_it_is_heeded_at_once(stage, links_of, beside, way):
     because = await way(stage, links_of, beside)
     await becomes(stage, 120)

@@ -179,7 +179,11 @@ class Settings(BaseSettings):
     drain: timedelta = Field(
         timedelta(seconds=25), description="How long what is under way may take to end after SIGTERM."
     )
-    keep_hits: timedelta = Field(timedelta(days=30), description="How long raw hits are kept.")
+    keep_hits: timedelta = Field(
+        timedelta(days=30),
+        description="How long raw hits are kept. Then it stays known that there was one, but not by what program, from "
+        "where or how often.",
+    )
     keep_content: timedelta = Field(timedelta(days=90), description="How long the text of a sent message is kept.")
 
     keep_browsers: timedelta = Field(

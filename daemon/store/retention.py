@@ -22,7 +22,7 @@ class Forgotten:
 
 
 async def forget_hits(db: Connection | Pool, shop_id: int, after: datetime, until: datetime, most: int) -> Forgotten:
-    """User agent and network of the oldest hits recorded in this span (machine time)."""
+    """User agent and network of the oldest hits recorded in this span (machine time), and those that only repeat."""
     [row] = await sql.forget_hits(db, shop_id=shop_id, after=after, until=until, most=most)
     return Forgotten(row["reached"], row["seen"], row["forgotten"])
 

@@ -15,12 +15,13 @@ import pytest
 from channels.base import Event
 from daemon.context import address_hmac
 from daemon.doctor.signs import QUESTIONS
-from daemon.flow import merging
+from daemon.flow import letterbox, merging
 from daemon.shops.base import OrderSnapshot
 from daemon.store import inbox, members
 from daemon.store.inbox import Delivery
 from daemon.tokens import Token, make
 from tests.daemon.conftest import beside, own_logging
+from tests.reports import report_on
 
 from .audience_town import POLICY, Stage, member_to_be, platform, shops
 from .conftest import SHOPS, START, Town, basket
@@ -78,6 +79,14 @@ async def button(stage: Stage, links_of: Any, beside: Any) -> str:
     return "suppressed"
 
 
+async def complaint(stage: Stage, links_of: Any, beside: Any) -> str:
+    """A report of a complaint by mail (ARF)."""
+    message = await stage.town.value("SELECT id FROM message WHERE step = 'remind'")
+    raw = report_on(stage.town.context, "complaint", stage.town.shop_id, message)
+    await letterbox.keep(stage.town.context, stage.town.shop_id, raw)
+    return "suppressed"
+
+
 async def stop(stage: Stage, links_of: Any, beside: Any) -> str:
     """A STOP by text, as its provider tells it."""
     context, phone = stage.town.context, "+4915112345678"
@@ -105,7 +114,7 @@ async def merged(stage: Stage, links_of: Any, beside: Any) -> str:
     return "merged"
 
 
-@pytest.mark.parametrize("way", [one_click, button, stop, erased, listed, merged])
+@pytest.mark.parametrize("way", [one_click, button, complaint, stop, erased, listed, merged])
 async def test_whoever_says_it_is_heeded_at_once(stage, links_of, beside, way):
     because = await way(stage, links_of, beside)
     await becomes(stage, 120)

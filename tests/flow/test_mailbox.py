@@ -57,6 +57,16 @@ async def test_reports_are_marked_as_read_and_letters_are_left_alone(fetched, se
     assert await post.effects() == [f"message {message} came back: hard 5.1.1, not written to any more"]
 
 
+@pytest.mark.long
+async def test_a_report_of_ten_megabytes_is_read_by_its_beginning(fetched, server):
+    post = await fetched()
+    message = await post.mail_to("ada")
+    server.arrives(report_on(post.town.context, "huge", post.town.shop_id, message))
+    await post.town.passes(minutes=11)
+    assert await post.states() == ["bounced"]
+    assert await post.suppressed() == [("email", "bounced")]
+
+
 async def test_a_reply_stops_the_mails_and_stays_unread_in_the_mailbox(fetched, server):
     post = await fetched(", handled: Reports")
     message = await post.mail_to("ada")

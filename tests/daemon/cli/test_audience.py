@@ -1,7 +1,9 @@
 """Audiences as figures and files."""
 
 import csv
+import hashlib
 import json
+import re
 
 import pytest
 
@@ -59,6 +61,13 @@ async def test_what_the_commands_tell_of_an_audience(stage, beside, tmp_path):
         lines = (tmp_path / form).read_text().splitlines()
         assert (said.code, lines[0], len(lines)) == (FINE, heading, 121)
         assert "example.org" not in "".join(lines)
+        octets = (tmp_path / form).read_bytes()
+        assert (octets.isascii(), octets.endswith(b"\r\n")) == (True, True)
+        rows = list(csv.DictReader(lines))
+        assert {tuple(row) for row in rows} == {tuple(heading.split(","))}
+        assert rows[0][heading.split(",")[0]] == hashlib.sha256(b"crowd0@example.org").hexdigest()
+        assert all(re.fullmatch("([0-9a-f]{64})?", cell) for row in rows for cell in row.values())
+        assert all(any(row.values()) for row in rows)
     status = json.loads((await command("status", "--json")).out)
     assert status["audiences"]["main"][0]["actual"] == 120
     assert "audience shoes: 120 wanted, 120 in it" in (await command("status")).out

@@ -46,7 +46,7 @@ CHANNEL_GUARDS = (
     ),
     guard(
         "what texts may cost is not exceeded",
-        f"{LOCKS}::test_however_many_claim_at_once_texts_cost_no_more_than_they_may",
+        "tests/flow/faults/test_budget_race.py::test_claims_at_once_spend_no_more_than_the_budget",
         "daemon/flow/budgets.py",
         "    if budget.day is not None and day_sum > budget.day.amount:\n",
         "    if False:\n",

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from decimal import Decimal
 
 from daemon.flow import consents, deliver
 from daemon.store import allowances, messages
 
 PAID = "    sms: {countries: [DE], price: 0.09 EUR, budget: {day: 0.95 EUR, month: 5 EUR}}\n"
-TEN = 10
-"""Texts that may go out in a day: the eleventh would cost too much."""
 
 
 async def claimed(context, shop_id, channel, now, most=64):
@@ -48,25 +45,6 @@ async def test_a_claim_of_texts_waits_until_another_has_said_what_it_spends(make
             overtook = claim.done()
     assert len(await claim) == 2
     assert not overtook
-
-
-async def test_however_many_claim_at_once_texts_cost_no_more_than_they_may(make_stage):
-    stage = await make_stage(channel="sms", shop=PAID)
-    await stage.prepared(4 * TEN)
-    hands, now = [await stage.beside(2) for _ in range(4)], await stage.now()
-
-    async def claims(context):
-        while await stage.value("SELECT count(*) FROM message WHERE state = 'prepared'"):
-            await claimed(context, stage.shop_id, "sms", now, 3)
-
-    async with asyncio.TaskGroup() as at_once:
-        for hand in hands:
-            at_once.create_task(claims(hand))
-    assert await stage.states() == {"sending": TEN, "planned": 3 * TEN}
-    assert await stage.value("SELECT sum(cost) FROM message WHERE state = 'sending'") == TEN * Decimal("0.09")
-    held = await stage.fetch("SELECT DISTINCT reason FROM message WHERE state = 'planned'")
-    assert [row["reason"] for row in held] == ["held by the budget for texts: 0.95 EUR a day"]
-    await stage.no_deadlocks()
 
 
 async def test_a_withdrawal_waits_for_a_claim_that_has_begun(make_stage):

@@ -9,6 +9,7 @@ from rules.facts import Budget, Cart, Consent, Facts, Person, Send, Stop, Taken,
 from rules.ladder import decide
 from rules.policy import Policy
 from rules.reader import read_policy
+from rules.situation import Situation, read_situation
 
 LEFT = datetime(2026, 5, 4, 8, 0, tzinfo=UTC)  # a Monday, 10:00 in Berlin
 MIDNIGHT = datetime(2026, 5, 4, 22, 0, tzinfo=UTC)
@@ -95,6 +96,22 @@ def test_another_step_takes_the_place_of_what_did_not_go_out(state, expected):
 
 def test_nothing_at_all_was_sent_where_the_step_was_left_out():
     assert told(policy(over_budget="leave_out"), 4, SPENT)[0] == "send glance"
+
+
+def test_a_spent_budget_can_be_tried():
+    text = """
+cart: {changed_at: 2026-05-04T10:00:00+02:00, total: 50, currency: EUR}
+person:
+  phone: "+4915112345678"
+  push: true
+  zone: Europe/Berlin
+  consents: {sms_mkt: {state: confirmed, at: 2026-01-01T10:00:00+01:00}}
+budget_spent_until: 2026-05-05T00:00:00+02:00
+"""
+    situation = read_situation(text, "cart.yaml")
+    assert isinstance(situation, Situation), situation
+    verdict = decide(policy(over_budget="leave_out"), situation.told(policy()), LEFT + timedelta(hours=2))
+    assert "nudge is left out: the budget for texts is used up" in verdict.because
 
 
 @pytest.mark.parametrize(

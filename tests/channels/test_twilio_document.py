@@ -33,7 +33,7 @@ AC, NUMBER = "AC" + "a" * 32, "+14155552345"
 LINK = "https://t.example/s/7WcQf2mX1bTnLkq9"
 TEXT = Text(f"Laden: wartet. {LINK} Abmelden: STOPP", timedelta(minutes=10), callback_url="https://t.example/hooks?m=x")
 SENDERS = ("+4930123456", "Morgenrot", "83800", "MG" + "5" * 32, "whatsapp:+4930123456")
-PATIENCE = 300
+PATIENCE = 120
 
 
 @dataclass(frozen=True)

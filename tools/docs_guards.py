@@ -15,9 +15,9 @@ INTRO = """\
 
 <!-- Written by tools/docs_guards.py from tests/sabotage/guards.py: change that, then run `make docs`. -->
 
-What keeps a message from leaving twice, too late or to the wrong person, one line each. A test proves each line: it takes
-the guard out of a copy of the project and demands that an assertion of the named test fails. `make test-long` does so
-for all of them; for some, with what their tests say:
+What keeps a message from leaving twice, too late or to the wrong person, one line each. A test proves each line: it
+takes the guard out of a copy of the project and demands that an assertion of the named test fails. `make test-long`
+does so for all of them; for some, with what their tests say:
 
 ```bash
 .venv/bin/python -m tests.sabotage.saboteur "quiet hours" reaper

@@ -19,8 +19,8 @@ Asked = Literal["add", "remove"]
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An accepted message that makes somebody a member. `audience` and `seconds` are None where its content is gone. Who
-    bought since the gate was asked, at `claimed_at`, is none."""
+    """An accepted message that makes somebody a member. `audience` and `seconds` are None where its content is gone.
+    Who bought since the gate was asked, at `claimed_at`, is none."""
 
     id: int
     person_id: int

@@ -176,6 +176,13 @@ def test_one_network_opens_no_more_than_its_share():
     assert [crowd.too_many("192.0.2.9", 200.0) for _ in range(4)] == [False, False, False, True]
 
 
+def test_a_mailbox_provider_that_takes_five_thousand_off_within_a_minute_passes():
+    """Each on a connection of its own, all from one address of the world; and no second minute is too many."""
+    crowd = Crowd()
+    assert not any(crowd.too_many("203.0.113.7", 100.0 + number / 84) for number in range(10_080))
+    assert not any(crowd.too_many("203.0.113.7", 230.0) for _ in range(600))
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.1.2.3", "172.20.0.7", "::1", "fd00::7", "203.0.113.5", ""])
 def test_our_own_machines_and_proxies_are_never_too_many(address):
     crowd = Crowd(a_second=1, at_once=1, ours=(*OURS, ip_network("203.0.113.0/29")))

@@ -41,6 +41,11 @@ async def about(context) -> list[str]:
     return [one.about for one in await Pulse(context, questions).take() if one.amiss]
 
 
+def figure(name: str, **labels: str) -> float | None:
+    """As /metrics tells it."""
+    return metrics.REGISTRY.get_sample_value(f"tillbell_{name}", labels)
+
+
 async def due_message(context, since: timedelta, state: str = "prepared") -> int:
     """A message that should have left that long ago."""
     letter = await write_letter(context.pool, context.shop_ids["main"], "ada@example.org")
@@ -62,11 +67,20 @@ async def test_all_is_well(context):
 async def test_a_worker_that_was_killed_is_missed(context):
     await context.pool.execute(BEAT, timedelta(seconds=90))
     assert await about(context) == ["process", "worker"]
+    assert figure("processes", kind="worker", state="missed") == 1
+    assert figure("processes", kind="worker", state="heard") == 0
 
 
 async def test_mails_that_are_due_and_do_not_leave_raise_the_alarm(context):
     await due_message(context, timedelta(minutes=11))
     assert await about(context) == ["bell", "silence"]
+    assert 660 <= figure("behind_seconds", work="deliver") < 900
+    assert figure("silent_shops") == 1
+    assert figure("processes", kind="worker", state="heard") == 1
+    await context.pool.execute("UPDATE message SET not_before = now(), not_after = now() + interval '1 day'")
+    assert await about(context) == []
+    assert figure("silent_shops") == 0
+    assert (figure("behind_seconds", work="deliver") or 0) < 60
 
 
 async def test_one_greylisted_recipient_is_no_alarm(context):

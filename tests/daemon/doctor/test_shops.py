@@ -10,6 +10,7 @@ from daemon.doctor import shops
 from daemon.shops.base import Health
 from daemon.store.survey import Carts, Pushed
 from daemon.store.work import Status
+from rules.shops import ShopWords
 
 MINUTE = timedelta(minutes=1)
 
@@ -99,6 +100,18 @@ def test_clocks_that_differ_are_told_once():
     assert amiss(shops.of_health("main", skewed)) == ["shop main: its clock is 7 min behind ours"]
     told = Health(True, ("the database's clock is 7 min behind ours; set both by NTP",), timedelta(minutes=-7))
     assert len(shops.of_health("main", told)) == 1
+
+
+@pytest.mark.parametrize(
+    ("mode", "consequence"),
+    [("live", "it is paused until orders come in time"), ("rehearsal", "it would be paused in a live shop")],
+)
+def test_orders_that_come_late_name_the_policy_that_has_to_wait(mode, consequence):
+    words = ShopWords(connector="feed", url="https://shop.example", mode=mode)
+    [said] = shops.of_orders("main", words, {"cart": "orders reach us up to 3 h late"})
+    assert said.text == f"shop main, policy cart: orders reach us up to 3 h late; {consequence}"
+    assert (said.about, said.amiss, "tillbell resume" in said.hint) == ("orders", True, True)
+    assert shops.of_orders("main", words, {}) == []
 
 
 def test_a_shop_out_of_reach():

@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import ssl
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,32 +209,3 @@ async def listens(port: int) -> bool:
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
     return True
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """A self-made one for 127.0.0.1 and localhost."""
-
-    cert: Path
-    key: Path
-
-    def server(self) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.cert, self.key)
-        return context
-
-
-@pytest.fixture(scope="session")
-def certificate(needs_program: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    folder = tmp_path_factory.mktemp("certificate")
-    made = Certificate(folder / "cert.pem", folder / "key.pem")
-    subprocess.run(
-        [
-            *(needs_program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-            *("-keyout", made.key, "-out", made.cert),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return made

@@ -9,6 +9,7 @@ from aiosmtpd.controller import Controller
 
 from channels.base import Mail
 from channels.email import Config, Email
+from daemon.clock import machine_now
 from daemon.doctor import links
 from daemon.doctor.relay import Relay, call, of_relay
 
@@ -50,6 +51,22 @@ async def test_a_relay_that_is_not_there(unused_tcp_port):
     found = await call(Email(Config(host="127.0.0.1", port=unused_tcp_port, tls="none", helo="me.test")))
     assert [one.about for one in of_relay(found, NOW, 1)] == ["relay"]
     assert "cannot be used" in of_relay(found, NOW, 1)[0].text
+
+
+@pytest.mark.parametrize("tls", ["starttls", "implicit"])
+async def test_the_certificate_of_a_relay_is_read(make_relay, certificate, tls):
+    """The fixture's ends in two days."""
+    name = "tls_context" if tls == "starttls" else "ssl_context"
+    port = make_relay(**{name: certificate.server()})
+    found = await call(Email(Config(host="localhost", port=port, tls=tls, ca_file=certificate.cert, helo="me.test")))
+    assert found.problem == ""
+    assert found.valid_until is not None
+    left = found.valid_until - machine_now()
+    assert timedelta(days=1, hours=12) < left <= timedelta(days=2)
+    [said] = [one.text for one in of_relay(found, machine_now(), 1) if one.amiss]
+    assert said == f"the certificate of localhost:{port} ends in 1 days"
+    trusted = Email(Config(host="localhost", port=port, tls=tls, helo="me.test"))
+    assert "certificate verify failed" in (await call(trusted)).problem
 
 
 async def test_a_relay_without_the_encryption_that_is_asked_for(make_relay):

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from channels import points
 from channels.base import Channel, Content, Message, Outcome, Text
 from daemon.batcher import Batcher
 from daemon.clock import monotonic
@@ -76,9 +77,13 @@ async def claim(
             if content is not None:
                 carried[one.id] = (str(one.address), content)
         fences = await optins.move(db, shop_id, moves, now, lease)
+        points.reached("before_claim_commit")
         return len(waiting), [Message(shop_id, -number, fence, *carried[number]) for number, fence in fences.items()]
 
-    return await again(context.pool, once)
+    found, claimed = await again(context.pool, once)
+    if found:
+        points.reached("after_claim_commit")
+    return found, claimed
 
 
 def _passage(context: Context, shop_id: int, channel: str, one: AtGate, now: datetime) -> tuple[Move, Content | None]:
@@ -142,7 +147,9 @@ def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
     async def record(group: Sequence[tuple[Message, Outcome]]) -> list[None]:
         now = await clock.shop_now(context.pool)
         rows = [(-message.id, message.fence, outcome) for message, outcome in group]
+        points.reached("recording")
         closed = await optins.record(context.pool, shop_id, rows, now)
+        points.reached("recorded")
         if faults := [outcome for _, outcome in group if outcome.rest_channel]:
             await messages.rest_channel(context.pool, shop_id, channel.name, faults[0].error)
         log.info("recorded", shop=context.shop_called(shop_id), channel=channel.name, opt_ins=len(closed))

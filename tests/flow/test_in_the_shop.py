@@ -54,7 +54,7 @@ async def chromium(needs_program: Callable[[str], str]) -> AsyncIterator[Browser
     program = needs_program("chromium")
     async with async_playwright() as play:
         browser = await play.chromium.launch(
-            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else []
+            executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [], timeout=120_000
         )
         yield browser
         await browser.close()
@@ -63,6 +63,7 @@ async def chromium(needs_program: Callable[[str], str]) -> AsyncIterator[Browser
 @pytest.fixture
 async def page(chromium: Browser) -> AsyncIterator[Page]:
     page = await chromium.new_page(viewport={"width": 960, "height": 640}, user_agent=CHROME)
+    page.set_default_timeout(60_000)
     page.complaints = []  # type: ignore[attr-defined]
     page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))  # type: ignore[attr-defined]
     page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]

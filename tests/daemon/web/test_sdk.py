@@ -58,7 +58,8 @@ class Server:
 def browser(needs_program: Callable[[str], str]) -> Iterator[Browser]:
     program = needs_program("chromium")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        args = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = play.chromium.launch(executable_path=program, args=args, timeout=120_000)
         yield browser
         browser.close()
 
@@ -71,6 +72,7 @@ def server() -> Server:
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.set_default_timeout(60_000)
     page.route("**/*", server.answer)
     yield page
     page.close()

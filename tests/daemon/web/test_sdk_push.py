@@ -53,7 +53,8 @@ QUESTION = shipped()["de"]["push"]["title"]
 def browser(needs_program: Callable[[str], str]) -> Iterator[Browser]:
     program = needs_program("chromium")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        args = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = play.chromium.launch(executable_path=program, args=args, timeout=120_000)
         yield browser
         browser.close()
 
@@ -70,6 +71,7 @@ def server() -> Server:
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     page = browser.new_page()
+    page.set_default_timeout(60_000)
     page.add_init_script(PLAYED)
     page.route("**/*", server.answer)
     page.clock.install()

@@ -6,10 +6,10 @@ import uuid
 from bisect import bisect
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from crawlerdetect import CrawlerDetect
 
@@ -35,8 +35,7 @@ SCRIPT = "SCRIPT"
 """In the place of a hit's method: told by our script on the shop's pages, in a browser that ran it and showed it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One request, as it is kept. `at` is shop time; None: the database says it."""
 
     id: uuid.UUID
@@ -51,7 +50,7 @@ class Hit:
 
     def line(self) -> dict[str, Any]:
         """As the journal keeps it."""
-        return asdict(self) | {"id": str(self.id), "at": self.at and self.at.isoformat()}
+        return self._asdict() | {"id": str(self.id), "at": self.at and self.at.isoformat()}
 
 
 def from_line(line: Mapping[str, Any]) -> Hit:

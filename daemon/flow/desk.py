@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -155,9 +154,9 @@ class Desk:
     def _timed(self, hit: Hit) -> Hit:
         """With the shop time that we know of; the host's clock is asked only if the database never was."""
         if self._shop_time is None:
-            return replace(hit, at=machine_now())
+            return hit._replace(at=machine_now())
         at, then = self._shop_time
-        return replace(hit, at=at + timedelta(seconds=(monotonic() - then) * self._speed))
+        return hit._replace(at=at + timedelta(seconds=(monotonic() - then) * self._speed))
 
     async def _keep(self) -> None:
         while not self.batcher.closed:

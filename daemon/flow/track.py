@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -30,8 +30,7 @@ LATE_NEWS = VISIT + timedelta(minutes=15)
 BIGGEST_LINK = 32_767
 
 
-@dataclass(frozen=True, slots=True)
-class Visitor:
+class Visitor(NamedTuple):
     """Who asked, as far as it is kept: the network, never the address."""
 
     method: str

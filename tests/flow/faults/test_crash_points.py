@@ -163,7 +163,7 @@ async def test_a_kill_at_any_point_sends_no_mail_twice_and_loses_none(make_stage
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize(("mode", "relay"), [LIVE, REHEARSAL])
 async def test_twenty_five_kills_at_each_point_of_a_mail(make_stage, mode, relay):
     """All of them live; the rehearsal, which talks to the relay word for word, passes each point five times."""
@@ -196,7 +196,7 @@ async def test_a_kill_on_any_channel_is_settled_and_nothing_is_lost(make_stage, 
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2400)
 @pytest.mark.parametrize("channel", OTHERS)
 async def test_twenty_five_kills_at_each_point_of_other_channels(make_stage, channel):
     """On-site five: both in-house channels are one code."""

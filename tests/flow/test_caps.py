@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from daemon.store import brake, persons
 from daemon.store.brake import Scope
 from daemon.store.database import again
@@ -42,6 +44,7 @@ async def is_seen(town: Town) -> None:
     await again(town.context.pool, body)
 
 
+@pytest.mark.long
 async def test_what_is_put_off_again_and_again_expires_and_says_what_held_it(make_town, make_buyer):
     town = await make_town(policies={"main": OFTEN})
     await town.leaves_cart("c1", make_buyer("1"), "red")

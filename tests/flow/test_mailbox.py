@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from daemon.doctor.post import post as post_is_read
+from daemon.flow import mailbox
 from daemon.post.imap import Mailbox, MailboxError, Place
 from daemon.store import inbox
 from tests.daemon.conftest import beside, own_logging
@@ -103,12 +105,15 @@ async def test_a_mailbox_that_hangs_up_loses_nothing_and_tells_nothing_twice(fet
 
 
 async def looks(post: Post, times: int = 1) -> None:
-    """The mailbox is looked into so often, whatever rest it was given."""
+    """The mailbox is looked into so often, whatever rest it was given; by nobody else meanwhile."""
+    town = post.town
+    later = await town.now() + timedelta(days=2000)
     for _ in range(times):
-        await post.town.context.pool.execute("UPDATE work SET rest_until_real = NULL, due_at = '2020-01-01' "
-                                             "WHERE name = 'mailbox'")  # fmt: skip
-        post.town.context.bell.set()
-        await post.town.settles()
+        await town.context.pool.execute(
+            "UPDATE work SET rest_until_real = NULL, due_at = $1 WHERE name = 'mailbox'", later
+        )
+        await mailbox.look(town.context, town.shop_id, later)
+        await town.settles()
 
 
 async def mailbox_of(post: Post) -> Any:

@@ -66,13 +66,13 @@ async def test_a_cart_of_nobody_by_name_is_won_back_in_their_browser(
     town: Any, stranger: Browser, service: PushService
 ):
     await stranger.tells("cart", cart())
+    assert (await stranger.asks("notices"))["push"]["key"] == town.public_key
     assert await town.value("SELECT count(*) FROM person") == 0  # an empty cart is nobody's
     await stranger.tells("cart", cart("red"))
     person = await town.value("SELECT id FROM person")
     [found] = await dossier.find(town.context.pool, town.context.pepper, [town.shop_id], f"#{person}")
     held = await dossier.held(town.context.pool, town.shop_id, found.id)
     assert (held["visitor"][0]["allowed"], len(held["delivery"])) == (["notices", "push", "report"], 2)
-    assert (await stranger.asks("notices"))["push"]["key"] == town.public_key
     pushes = await takes_pushes(town, service, stranger)
     await town.passes(hours=3)
     assert town.letters.taken == []
@@ -178,8 +178,9 @@ async def test_who_was_parted_from_a_customer_is_not_made_one_with_them_again(to
 
 
 async def test_who_takes_everything_back_is_nobody_any_more(town: Any, stranger: Browser, service: PushService):
-    await stranger.tells("cart", cart("canary"))
     await takes_pushes(town, service, stranger)
+    await stranger.tells("cart", cart("canary"))
+    assert await town.value("SELECT count(*) FROM person") == 1
     await town.passes(hours=3)
     await stranger.asks("visitors", allow=[])
     await town.settles()

@@ -120,6 +120,14 @@ async def test_a_strangers_number_gets_no_text_and_the_page_says_the_same(town, 
     assert await town.value("SELECT count(*) FROM person") == 1
 
 
+async def test_a_number_that_two_people_share_gets_no_text_for_either(town, make_buyer):
+    for ref in ("7", "8"):
+        await town.leaves_cart(f"c{ref}", make_buyer(ref, phone=PHONE, country="DE"), "red")
+    assert (await visits(town, "texts", "POST", phone=PHONE))[0] == 200
+    assert town.twilio.texts == []
+    assert await town.value("SELECT count(*) FROM opt_in") == 0
+
+
 async def test_a_form_is_filled_in_five_times_a_minute_by_one_client_and_never_wrongly(town):
     asked = [(await visits(town, "news", "POST", email=f"p{no}@example.org"))[0] for no in range(6)]
     assert asked == [200] * 5 + [429]

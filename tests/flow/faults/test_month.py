@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import asyncpg
 import pytest
 
+from daemon.clock import monotonic
 from daemon.store import books
 from tests.flow.faults.month import CAPS, POLICY, SHOPS, START, ZONES, Dice, Month, Relay, Village
 from tests.flow.faults.small_world import quiet_house, settings
@@ -104,8 +105,11 @@ async def test_a_day_of_fifteen_customers(database: str, open_folder: Any) -> No
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 async def test_thirty_days_of_a_thousand_customers(database: str, open_folder: Any) -> None:
+    """By mail, from half-hour to half-hour. What is no part of it, as one process lives through it all: workers that are killed
+    (test_storm), a bell that fails (test_valkey), clocks that jump (test_clocks), the other channels."""
+    began = monotonic()
     lived = await month(database, open_folder, 30, 1000, seed=7)
-    print(lived)
+    print(f"{monotonic() - began:.0f} s: {lived}")
     assert lived["wrong"] == {}
     assert lived["taken"] > 2000
     assert all(lived["mishaps"].values()), "each kind of mishap happened"

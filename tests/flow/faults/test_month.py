@@ -105,8 +105,9 @@ async def test_a_day_of_fifteen_customers(database: str, open_folder: Any) -> No
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 async def test_thirty_days_of_a_thousand_customers(database: str, open_folder: Any) -> None:
-    """By mail, from half-hour to half-hour. What is no part of it, as one process lives through it all: workers that are killed
-    (test_storm), a bell that fails (test_valkey), clocks that jump (test_clocks), the other channels."""
+    """By mail, from half-hour to half-hour. What is no part of it, as one process lives through it all: workers that
+    are killed (test_storm), a bell that fails (test_valkey), clocks that jump (test_clocks), the other channels. A
+    month takes more than five minutes on two cores."""
     began = monotonic()
     lived = await month(database, open_folder, 30, 1000, seed=7)
     print(f"{monotonic() - began:.0f} s: {lived}")

@@ -70,7 +70,13 @@ async def buys(town: Town) -> None:
     await again(town.context.pool, body)
 
 
-@pytest.mark.parametrize(("others", "step"), STEPS.values(), ids=STEPS)
+@pytest.mark.parametrize(
+    ("others", "step"),
+    [
+        pytest.param(*words, id=channel, marks=pytest.mark.long if channel == "email" else ())
+        for channel, words in STEPS.items()
+    ],
+)
 async def test_nothing_leaves(make_town, twilio, service, monkeypatch, others, step):
     key = made()
     async with platform("meta") as (meta, _, words):

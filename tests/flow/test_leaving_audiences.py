@@ -114,7 +114,10 @@ async def merged(stage: Stage, links_of: Any, beside: Any) -> str:
     return "merged"
 
 
-@pytest.mark.parametrize("way", [one_click, button, complaint, stop, erased, listed, merged])
+OFTEN, SELDOM = (one_click, stop, erased), (button, complaint, listed, merged)
+
+
+@pytest.mark.parametrize("way", [*OFTEN, *(pytest.param(way, marks=pytest.mark.long) for way in SELDOM)])
 async def test_whoever_says_it_is_heeded_at_once(stage, links_of, beside, way):
     because = await way(stage, links_of, beside)
     await becomes(stage, 120)
@@ -196,6 +199,7 @@ async def test_nobody_stays_in_the_audience_of_a_shop_that_was_taken_out(stage):
     assert await told(stage.town) == []
 
 
+@pytest.mark.long
 async def test_nobody_stays_in_an_audience_that_was_taken_out(stage):
     path = stage.town.context.settings.rules_dir / "shops.yaml"
     before = path.read_text()
@@ -233,6 +237,7 @@ async def test_platform_that_nobody_can_reach_any_more_is_told_of(stage, beside)
     assert await told(stage.town) == []
 
 
+@pytest.mark.long
 async def test_what_is_known_of_an_audience_that_is_gone_is_dropped_by_its_shop_s_name(stage, beside):
     stage.platform.faults.extend(["token"] * 3)
     await takes_out(stage.town)

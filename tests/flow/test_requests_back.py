@@ -43,9 +43,9 @@ async def brings(town, name, number, signed=True):
     [
         pytest.param("postfix-unknown-user", "failed", [("email", "bounced")], id="no such mailbox: it is over"),
         pytest.param("complaint", "failed", [("any", "complained")], id="called spam: it is over, everywhere"),
-        pytest.param("postfix-delayed", "accepted", [], id="delayed: it is still good"),
+        pytest.param("postfix-delayed", "accepted", [], id="delayed: it is still good", marks=pytest.mark.long),
         pytest.param("forged-by-a-person", "accepted", [], id="a report with a return path: it is not believed"),
-        pytest.param("mailbox-full", "accepted", [], id="a full mailbox: it is still good"),
+        pytest.param("mailbox-full", "accepted", [], id="a full mailbox: it is still good", marks=pytest.mark.long),
     ],
 )
 async def test_what_comes_back_of_a_request(make_town, name, state, suppressed):

@@ -8,6 +8,7 @@ import re
 import pytest
 from cyclopts import ValidationError
 
+from daemon.cli.consent import app
 from daemon.errors import ConfigurationError
 from daemon.shops.base import Customer
 
@@ -88,11 +89,11 @@ async def test_a_request_by_hand_is_sent_by_the_daemon_and_counts_when_confirmed
         (("request", "7", "email_mkt", "--wording", " "), "what they are to confirm"),
     ],
 )
-async def test_what_cannot_be_asked_for(town, beside, words, because):
+async def test_what_cannot_be_asked_for(words, because):
     with pytest.raises(ConfigurationError, match=because):
-        await beside(town)("consent", *words)
+        await app.run_async(words, exit_on_error=False, result_action="return_value")
 
 
-async def test_a_purpose_that_is_none_is_a_mistake_of_the_command(town, beside):
+async def test_a_purpose_that_is_none_is_a_mistake_of_the_command():
     with pytest.raises(ValidationError, match='"marketing" is no purpose; there are email_mkt, sms_mkt'):
-        await beside(town)("consent", "withdraw", "7", "marketing")
+        await app.run_async(["withdraw", "7", "marketing"], exit_on_error=False, result_action="return_value")

@@ -36,7 +36,7 @@ from daemon.store import clock
 from daemon.worker import Runner
 
 START = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
-GRID = timedelta(minutes=30)
+GRID, AWAY = timedelta(minutes=30), timedelta(hours=1)
 ZONES = {"berlin": "Europe/Berlin", "york": "America/New_York", "howe": "Australia/Lord_Howe"}
 SHOP = """
   {name}:
@@ -183,12 +183,13 @@ class Month:
         self.bell = Bell(self.context, self.runner, "")
 
     async def lives(self, until: datetime) -> None:
+        """Whoever looks at the books then finds a daemon that is back."""
         while self.now < until:
             await clock.set_clock(self.eye, self.now, Decimal(0))
             while self.plan and self.plan[0][0] <= self.now:
                 await self.plan.pop(0)[2]()
-            if self.dice.mishap("the daemon is away for an hour"):
-                self.now += timedelta(hours=1)
+            if self.now + AWAY < until and self.dice.mishap("the daemon is away for an hour"):
+                self.now += AWAY
                 continue
             cut = self.dice.mishap("database: connections cut")
             await asyncio.gather(self.settles(orphans=cut), *([self._cut()] if cut else []))

@@ -24,6 +24,8 @@ RATES = (50, 100, 200, 500)
 AFTER = timedelta(hours=1)
 """The preset's first step."""
 START = timedelta(seconds=3)
+SETTLED = 8
+"""Seconds after which a worker has asked all its questions for the first time."""
 LATENESS = """
 SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM m.accepted_at - c.still_since) - $1)
 FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
@@ -31,7 +33,7 @@ JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id WHERE m.state = 'accep
 """
 
 
-async def measure(place: Place, due: int = 1000, idle: int = 10) -> Measured:
+async def measure(place: Place, due: int = 1000, idle: int = 20) -> Measured:
     """`due` steps at each rate; `idle` seconds without anything to do."""
     told = Measured()
     async with open_relay() as relay:
@@ -77,7 +79,7 @@ async def idleness(place: Place, relay: Relay, seconds: int) -> tuple[float, flo
         await keep_all(context, (cart(n, NOON, consents=True) for n in range(1000)), NOON)
         async with worker(place, url, relay) as process:
             await until(context.pool, "SELECT count(*) FROM heartbeat", 1)
-            await asyncio.sleep(3)
+            await asyncio.sleep(SETTLED)
             began, before = perf_counter(), (cpu_of(process), cpu_of(place.postgres()))
             await asyncio.sleep(seconds)
             span = perf_counter() - began

@@ -25,6 +25,7 @@ from pydantic import SecretStr
 
 from daemon import logs
 from daemon.context import Context
+from daemon.demo.twilio import ACCOUNT, TOKEN, Twilio
 from daemon.house import house
 from daemon.run import running
 from daemon.settings import Settings
@@ -329,6 +330,21 @@ async def make_town(
 @pytest.fixture
 async def town(make_town: Any) -> Town:
     return await make_town()
+
+
+@pytest.fixture
+async def twilio() -> AsyncIterator[Twilio]:
+    made = Twilio()
+    await made.start()
+    yield made
+    await made.stop()
+
+
+@pytest.fixture
+def at_twilio(twilio: Twilio) -> dict[str, Any]:
+    """Settings of a town whose texts go there."""
+    secret = SecretStr(TOKEN)
+    return {"twilio_account_sid": ACCOUNT, "twilio_auth_token": secret, "twilio_base_url": twilio.url}
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from channels.webpush_bytes import made, signer
 from daemon.clock import machine_now
 from daemon.demo.push_service import PushService
-from daemon.demo.twilio import ACCOUNT, TOKEN, Twilio
 from daemon.flow import ingest, keep
 from daemon.flow.subscriptions import Wish, subscribe
 from daemon.shops.base import ConsentHint, Customer, OrderSnapshot
@@ -39,14 +38,6 @@ STEPS = {
 PURPOSES = ("email_mkt", "sms_mkt", "push_mkt", "ads_audience")
 AGREED = tuple(ConsentHint(one, "confirmed", None, "checkout", "box 7") for one in PURPOSES)
 ADA = Customer(ref="ada", email="ada@example.org", phone="+4915112345678", country="DE", consents=AGREED)
-
-
-@pytest.fixture
-async def twilio() -> AsyncIterator[Twilio]:
-    made_ = Twilio()
-    await made_.start()
-    yield made_
-    await made_.stop()
 
 
 @pytest.fixture
@@ -77,15 +68,13 @@ async def buys(town: Town) -> None:
         for channel, words in STEPS.items()
     ],
 )
-async def test_nothing_leaves(make_town, twilio, service, monkeypatch, others, step):
+async def test_nothing_leaves(make_town, twilio, at_twilio, service, monkeypatch, others, step):
     key = made()
     async with platform("meta") as (meta, _, words):
         town = await make_town(
             shops(SHOPS, words),
             {"main": POLICY.format(others=others, step=step)},
-            twilio_account_sid=ACCOUNT,
-            twilio_auth_token=SecretStr(TOKEN),
-            twilio_base_url=twilio.url,
+            **at_twilio,
             twilio_from="+4915735980000",
             push_private_key=SecretStr(key),
             push_contact="mailto:push@shop.example",

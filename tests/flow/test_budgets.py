@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from daemon.demo.twilio import ACCOUNT, TOKEN, Twilio
 from daemon.shops.base import ConsentHint
 from tests.daemon.conftest import beside, own_logging
 
@@ -49,18 +46,9 @@ without: [remind, last-call]
 
 
 @pytest.fixture
-async def twilio() -> AsyncIterator[Twilio]:
-    made = Twilio()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
-async def make_thrifty(make_town: Any, twilio: Twilio) -> Any:
+async def make_thrifty(make_town: Any, at_twilio: dict[str, Any]) -> Any:
     async def make(policy: str) -> Any:
-        told = {"twilio_account_sid": ACCOUNT, "twilio_auth_token": SecretStr(TOKEN), "twilio_base_url": twilio.url}
-        return await make_town(SHOPS, {"main": policy}, **told)
+        return await make_town(SHOPS, {"main": policy}, **at_twilio)
 
     return make
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
-from pydantic import SecretStr
 
-from daemon.demo.twilio import ACCOUNT, TOKEN, Text, Twilio
+from daemon.demo.twilio import TOKEN, Text, Twilio
 from daemon.shops.base import ConsentHint
 
 PHONE, SENDER = "+4915112345678", "+4915735980000"
@@ -29,24 +28,11 @@ AGREED = ("email_mkt", "sms_mkt", "track_open", "track_click")
 
 
 @pytest.fixture
-async def twilio() -> AsyncIterator[Twilio]:
-    made = Twilio()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
-async def make_texting(make_town: Any, twilio: Twilio) -> Callable[..., Awaitable[Any]]:
+async def make_texting(make_town: Any, at_twilio: dict[str, Any]) -> Callable[..., Awaitable[Any]]:
     """A town whose shop may text."""
 
     async def make(policy: str = POLICY, shops: str | None = None, **settings: Any) -> Any:
-        told = {
-            "twilio_account_sid": ACCOUNT,
-            "twilio_auth_token": SecretStr(TOKEN),
-            "twilio_base_url": twilio.url,
-            "twilio_from": SENDER,
-        }
+        told = {**at_twilio, "twilio_from": SENDER}
         given = {} if shops is None else {"shops": shops}
         return await make_town(policies={"main": policy}, **given, **{**told, **settings})
 

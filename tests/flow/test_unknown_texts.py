@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from daemon.demo.twilio import ACCOUNT, TOKEN, Twilio
 from daemon.flow import reconcile
 from daemon.shops.base import ConsentHint
 
@@ -27,20 +24,10 @@ AMBIGUOUS = ("resets after", "half an answer", "garbage", "wrong sid", "takes an
 
 
 @pytest.fixture
-async def twilio() -> AsyncIterator[Twilio]:
-    made = Twilio()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
-async def town(make_town: Any, twilio: Twilio) -> Any:
+async def town(make_town: Any, at_twilio: dict[str, Any]) -> Any:
     return await make_town(
         policies={"main": POLICY},
-        twilio_account_sid=ACCOUNT,
-        twilio_auth_token=SecretStr(TOKEN),
-        twilio_base_url=twilio.url,
+        **at_twilio,
         twilio_from="+4915735980000",
     )
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from daemon.demo.twilio import ACCOUNT, TOKEN, Twilio
 from daemon.flow import reconcile
 from daemon.shops.base import ConsentHint
 
@@ -44,21 +41,11 @@ AGREED = tuple(ConsentHint(word, "confirmed", None, "form", "yes") for word in (
 
 
 @pytest.fixture
-async def twilio() -> AsyncIterator[Twilio]:
-    made = Twilio()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
-async def town(make_town: Any, twilio: Twilio) -> Any:
+async def town(make_town: Any, at_twilio: dict[str, Any]) -> Any:
     return await make_town(
         SHOPS,
         {"main": POLICY},
-        twilio_account_sid=ACCOUNT,
-        twilio_auth_token=SecretStr(TOKEN),
-        twilio_base_url=twilio.url,
+        **at_twilio,
     )
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from channels.base import Event
-from daemon.demo.twilio import ACCOUNT, TOKEN, Twilio
+from daemon.demo.twilio import Twilio
 from daemon.flow import callbacks
 from daemon.shops.base import ConsentHint
 from tests.flow.conftest import Town
@@ -52,23 +50,13 @@ class Branch(Town):
 
 
 @pytest.fixture
-async def twilio() -> AsyncIterator[Twilio]:
-    made = Twilio()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
-async def branches(make_town: Any, twilio: Twilio, make_buyer: Any) -> dict[str, Branch]:
+async def branches(make_town: Any, at_twilio: dict[str, Any], make_buyer: Any) -> dict[str, Branch]:
     """Four shops, in each of which the same person has left a cart."""
     text = "".join(SHOP.format(name=name, sender=sender) for name, sender in SHOPS.items())
     town = await make_town(
         "shops:" + text.replace("{", "{{").replace("}", "}}"),
         {"main": POLICY},
-        twilio_account_sid=ACCOUNT,
-        twilio_auth_token=SecretStr(TOKEN),
-        twilio_base_url=twilio.url,
+        **at_twilio,
     )
     agreed = tuple(ConsentHint(word, "confirmed", None, "newsletter", "yes") for word in ("email_mkt", "sms_mkt"))
     made = {name: Branch(town.context, town.letters, town.public, town.http, name) for name in SHOPS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable
 
 WATCHED = 20_000
@@ -14,7 +15,8 @@ class Quota:
     def __init__(self, most: int, span: float = 60.0) -> None:
         self.most = most
         self.span = span
-        self.counts: dict[Hashable, tuple[float, int]] = {}
+        self.counts: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
+        """A plain dict would look for its first one through all that were thrown out."""
 
     def spent(self, asker: Hashable, now: float, cost: int = 1) -> bool:
         """Count what is asked for. True: that was too much, and it is not to be done. `now` is monotonic."""
@@ -23,6 +25,6 @@ class Quota:
             since, count = now, 0
             self.counts.pop(asker, None)
         if asker not in self.counts and len(self.counts) >= WATCHED:
-            self.counts.pop(next(iter(self.counts)))
+            self.counts.popitem(last=False)
         self.counts[asker] = (since, min(count + cost, 2 * self.most))
         return count + cost > self.most

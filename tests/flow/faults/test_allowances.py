@@ -9,6 +9,8 @@ from pathlib import Path
 
 from daemon.flow import deliver
 
+ROUNDS = 6
+"""In which two workers that take fifteen each, one or both at a time, have looked at all."""
 SLOW = "UPDATE person SET email = 'p' || id || '@slow.example' WHERE id % 2 = 0"
 
 
@@ -79,7 +81,7 @@ async def test_a_slow_provider_gets_its_rate_of_two_workers_and_holds_nobody_els
 
 
 async def test_a_new_sender_begins_with_few_whoever_claims(make_stage):
-    """Two workers reach for fifty mails at once, on the first day and, a day later, for the rest."""
+    """Two workers reach for fifty mails, a few at a time, on the first day and, a day later, for the rest."""
     warm_up = "warm_up: {first_day: 10, grows: 2, until: 1000}"
     stage = await make_stage(smtp_connections="50")
     shops = Path(stage.env["TILLBELL_RULES_DIR"]) / "shops.yaml"
@@ -90,12 +92,12 @@ async def test_a_new_sender_begins_with_few_whoever_claims(make_stage):
 
     async def claimed():
         async with asyncio.TaskGroup() as at_once:
-            tasks = [at_once.create_task(deliver.claim(one, stage.shop_id, "email", now, 50)) for one in both]
+            tasks = [at_once.create_task(deliver.claim(one, stage.shop_id, "email", now, 15)) for one in both]
         return sum(len(task.result()[1]) for task in tasks)
 
-    assert sum([await claimed() for _ in range(3)]) == 10
+    assert sum([await claimed() for _ in range(ROUNDS)]) == 10
     reasons = {row["reason"] for row in await stage.fetch("SELECT reason FROM message WHERE state = 'prepared'")}
     assert reasons == {"held by the warm-up of shop.example: at most 10 mails on day 1"}
     await stage.context.pool.execute("UPDATE allowance SET since_real = since_real - interval '1 day'")
     await stage.context.pool.execute("UPDATE message SET retry_real = NULL WHERE state = 'prepared'")
-    assert sum([await claimed() for _ in range(3)]) == 20
+    assert sum([await claimed() for _ in range(ROUNDS)]) == 20

@@ -57,6 +57,7 @@ def test_no_number(text):
         f"bounce to b+{BOUNCE}@bounce.example", f"b+{BOUNCE}", BOUNCE, f"GET /s/{SHORT} HTTP/1.1",
         f"https://t.example/s/{SHORT}", f"visitor={VISITOR}", f"?tb={LANDING}&x=1",
     ],
+    ids=range(11),
 )  # fmt: skip
 def test_no_token(text):
     cleaned = logs.clean(text)

@@ -11,11 +11,10 @@ import pytest
 from daemon.doctor.signs import QUESTIONS
 from daemon.store import books, clock
 from tests.daemon.conftest import beside, own_logging
+from tests.flow.test_unknown_texts import leave_carts, states
+from tests.flow.test_unknown_texts import town as texting
 
-from .test_unknown_texts import leave_carts, states, twilio
-from .test_unknown_texts import town as texting
-
-__all__ = ["beside", "own_logging", "texting", "twilio"]
+__all__ = ["beside", "own_logging", "texting"]
 
 LEFT = "shop main has 1 open recovery and is no longer in shops.yaml"
 

@@ -26,8 +26,8 @@ steps:
 """
 CROWD = """
 WITH p AS (
-    INSERT INTO person (shop_id, email, email_hmac, created_at)
-    SELECT $1, n.email, n.hmac, $4 FROM unnest($2::text[], $3::bytea[]) AS n (email, hmac) RETURNING id
+    INSERT INTO person (shop_id, email, email_hmac, created_at, split_key)
+    SELECT $1, n.email, n.hmac, $4, 0.5 FROM unnest($2::text[], $3::bytea[]) AS n (email, hmac) RETURNING id
 ), k AS (
     INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source, evidence)
     SELECT $1, id, 'ads_audience', 'confirmed', $4, $4, 'checkout', 'box 7' FROM p

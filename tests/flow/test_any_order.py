@@ -9,6 +9,7 @@ import random
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -83,7 +84,7 @@ async def test_the_end_is_the_same(database, events):
         secrets=Secrets(1, {1: b"x" * 32}),
         pepper=b"p" * 32,
         data_dir=Path("/nowhere"),
-        keeper=cast("Any", None),
+        keeper=cast("Any", SimpleNamespace(book=SimpleNamespace(shops={}))),
         process="t",
     )
     dice = random.Random(1)

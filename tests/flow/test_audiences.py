@@ -117,7 +117,6 @@ OUT = {
 async def test_whoever_may_not_be_in_is_out_within_a_quarter_of_an_hour(make_stage):
     stage = await make_stage(holdout="1%")
     crowd = await stage.crowd(120)
-    await stage.town.context.pool.execute("UPDATE person SET split_key = 0.5")
     await stage.syncs()
     assert stage.inside() == 120
     for person, (statement, _) in zip(crowd, OUT.values(), strict=False):

@@ -23,8 +23,8 @@ def letter() -> bytes:
 @pytest.fixture
 async def room() -> AsyncIterator[ReadingRoom]:
     mailbox = Mailbox()
-    await mailbox.take("b@shop.example", ("ada@post.example",), letter())
-    await mailbox.take("b@shop.example", ("bea@post.example",), letter())
+    await mailbox.keep("b@shop.example", "ada@post.example", letter())
+    await mailbox.keep("b@shop.example", "bea@post.example", letter())
     async with ReadingRoom(mailbox) as opened:
         yield opened
 

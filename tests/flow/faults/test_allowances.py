@@ -70,7 +70,7 @@ async def test_a_slow_provider_gets_its_rate_of_two_workers_and_holds_nobody_els
     slow = sorted(at for _, address, at in taken if address.endswith("@slow.example"))
     print(f"fullest second {most_within(slow, 1.0)} of 10; whole {slow[-1] - slow[0]:.1f} s for {len(slow)}")
     assert slow[-1] - slow[0] >= 0.95 * (len(slow) - 1) / 10
-    assert most_within(slow, 1.0) <= 10
+    assert most_within(slow, 1.0) <= 11, "a tenth of a second apart: eleven where a second begins and ends with one"
     assert all(after >= before for before, after in pairwise(slow))
     told = await stage.value(
         "SELECT max(n) FROM (SELECT count(*) AS n FROM decision WHERE because LIKE 'held by%' "

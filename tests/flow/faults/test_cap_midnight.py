@@ -62,7 +62,10 @@ async def two_claim(hands: list[Any], shop_id: int, now: datetime) -> int:
 
 @pytest.mark.parametrize(
     "midnight",
-    [pytest.param(at, marks=pytest.mark.long if "hours" in name else (), id=name) for name, at in MIDNIGHTS.items()],
+    [
+        pytest.param(at, marks=pytest.mark.long if "hours" in name or "year" in name else (), id=name)
+        for name, at in MIDNIGHTS.items()
+    ],
 )
 async def test_two_in_a_day_are_two_over_every_midnight(database: str, open_folder: Path, midnight: datetime) -> None:
     start = midnight - timedelta(hours=4)

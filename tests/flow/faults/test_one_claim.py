@@ -16,7 +16,7 @@ from rules.policy import CapWords
 @pytest.mark.parametrize(
     ("hands", "rounds"),
     [
-        pytest.param(2, 1000, id="two workers, a thousand times"),
+        pytest.param(2, 1000, id="two workers, a thousand times", marks=pytest.mark.long),
         pytest.param(4, 1000, id="four workers, a thousand times"),
     ],
 )

@@ -91,7 +91,7 @@ async def no_request_twice(make_stage, points, counts):
 
 
 async def test_a_kill_asks_nobody_twice_and_loses_no_request(make_stage):
-    await no_request_twice(make_stage, ["after_claim_commit", "dot_written", "recording"], [2])
+    await no_request_twice(make_stage, ["dot_written"], [2])
 
 
 @pytest.mark.long

@@ -19,7 +19,7 @@ test: ready ## all tests but the long ones (ARGS="-k quiet_hours")
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)
 
 test-long: ready ## the long ones: kills, races and simulations by the thousand
-	$(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m long $(ARGS)
 
 lint: ready ## style, types and the borders between the folders
 	$(BIN)/ruff check

@@ -6,6 +6,7 @@ TILLBELL_TEST_ON_SERVERS=true leaves out what meets neither.
 
 import asyncio
 import os
+import random
 import secrets
 import shutil
 import ssl
@@ -25,7 +26,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
 from daemon.embedded import Servers, binaries, start
-from daemon.embedded.process import free_port
+from daemon.embedded.process import is_free
 from daemon.migrate import migrate
 from tests.databases import Databases, named
 from tests.proxy import Proxy
@@ -237,14 +238,13 @@ async def make_proxy() -> AsyncIterator[Callable[..., Awaitable[Proxy]]]:
 
 @pytest.fixture(scope="session")
 def unused_tcp_port_factory() -> Callable[[], int]:
-    """Ports that no outgoing connection can take before they are listened on, each given once."""
-    given: set[int] = set()
+    """Ports that nobody else takes before they are listened on, each given once: below those of `free_port` and of
+    outgoing connections, and each process of pytest has its own."""
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
+    mine = iter(random.sample(range(10_000 + 1000 * number, 11_000 + 1000 * number), 1000))
 
     def make() -> int:
-        while (port := free_port()) in given:
-            pass
-        given.add(port)
-        return port
+        return next(port for port in mine if is_free(port))
 
     return make
 

@@ -27,9 +27,15 @@ def free_port() -> int:
     """Nobody listens on it now, on this machine."""
     while True:
         port = PORTS.start + secrets.randbelow(len(PORTS))
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        if is_free(port):
             return port
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def end_with_parent(parent: int, stop: signal.Signals) -> Callable[[], None]:

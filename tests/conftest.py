@@ -25,6 +25,7 @@ import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
+from daemon.demo.twilio import Twilio
 from daemon.embedded import Servers, binaries, start
 from daemon.embedded.process import is_free
 from daemon.migrate import migrate
@@ -234,6 +235,14 @@ async def make_proxy() -> AsyncIterator[Callable[..., Awaitable[Proxy]]]:
     yield make
     for proxy in made:
         await proxy.close()
+
+
+@pytest.fixture
+async def twilio() -> AsyncIterator[Twilio]:
+    made = Twilio()
+    await made.start()
+    yield made
+    await made.stop()
 
 
 @pytest.fixture(scope="session")

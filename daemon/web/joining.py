@@ -113,12 +113,13 @@ async def _by_email(form: Form, email: str) -> web.Response:
 
 
 async def _by_text(form: Form, number: str) -> web.Response:
+    """Only numbers that are known reach a limit, so a page that told of it would tell which are."""
     if not number:
         return form.page("join", 422)
     context = form.state.context
     proof, now = form.proof(f"form {form.name}"), await shop_now(context.pool)
-    answer = await optin.request_at(context, form.shop_id, number, form.words.purposes, proof, now)
-    return form.page("join_slow", 429) if answer == "too many" else form.page("join_sms", phone=number)
+    await optin.request_at(context, form.shop_id, number, form.words.purposes, proof, now)
+    return form.page("join_sms", phone=number)
 
 
 async def _code(form: Form, number: str, code: str) -> web.Response:

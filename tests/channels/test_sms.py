@@ -13,7 +13,7 @@ from pydantic import SecretStr, ValidationError
 
 from channels.base import Asked, Mail, Message, Outcome, Text, attempt
 from channels.sms import Config, Sms
-from daemon.demo.twilio import ACCOUNT, TOKEN, Twilio
+from daemon.demo.twilio import ACCOUNT, TOKEN
 
 LINK = "https://t.example/s/7WcQf2mX1bTnLkq9"
 TEXT = Text(
@@ -31,14 +31,6 @@ async def always(message: Message) -> bool:
 
 def message(number: int = 1, to: str = NUMBER, **words: Any) -> Message:
     return Message(1, number, 1000 + number, to, replace(TEXT, **words))
-
-
-@pytest.fixture
-async def twilio() -> AsyncIterator[Twilio]:
-    made = Twilio()
-    await made.start()
-    yield made
-    await made.stop()
 
 
 @pytest.fixture

@@ -333,14 +333,6 @@ async def town(make_town: Any) -> Town:
 
 
 @pytest.fixture
-async def twilio() -> AsyncIterator[Twilio]:
-    made = Twilio()
-    await made.start()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 def at_twilio(twilio: Twilio) -> dict[str, Any]:
     """Settings of a town whose texts go there."""
     secret = SecretStr(TOKEN)

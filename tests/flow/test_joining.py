@@ -6,9 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from daemon.demo.twilio import ACCOUNT, TOKEN, Twilio
+from daemon.demo.twilio import Twilio
 from tests.flow.conftest import SHOPS
 
 PHONE, SENDER = "+4915112345678", "+4915735980000"
@@ -23,14 +22,10 @@ ROWS = "SELECT purpose, state FROM consent ORDER BY id"
 
 
 @pytest.fixture
-async def town(make_town: Any) -> Any:
-    twilio = Twilio()
-    await twilio.start()
-    told = {"twilio_account_sid": ACCOUNT, "twilio_auth_token": SecretStr(TOKEN), "twilio_base_url": twilio.url}
-    made = await make_town(SHOPS.replace("    connection:\n", FORMS), twilio_from=SENDER, **told)
+async def town(make_town: Any, twilio: Twilio, at_twilio: dict[str, Any]) -> Any:
+    made = await make_town(SHOPS.replace("    connection:\n", FORMS), twilio_from=SENDER, **at_twilio)
     made.twilio = twilio
-    yield made
-    await twilio.stop()
+    return made
 
 
 async def visits(town, form, method="GET", lang="de", **told):
@@ -118,6 +113,17 @@ async def test_a_strangers_number_gets_no_text_and_the_page_says_the_same(town, 
     without = re.compile(r'nonce="[^"]*"|value="\+\d+"')
     assert without.sub("", known[1]) == without.sub("", strange[1])
     assert await town.value("SELECT count(*) FROM person") == 1
+
+
+async def test_who_tries_many_numbers_does_not_learn_which_are_known(town, make_buyer):
+    """The limit of a client counts requests, and only known numbers make one: its page would give them away."""
+    known = [f"+491511234567{digit}" for digit in range(7)]
+    for digit, number in enumerate(known):
+        await town.leaves_cart(f"c{digit}", make_buyer(f"k{digit}", phone=number, country="DE"), "red")
+    pages = [await visits(town, "texts", "POST", phone=number) for number in (*known, "+4915187654321")]
+    without = re.compile(r'nonce="[^"]*"|value="\+\d+"')
+    assert len({(status, without.sub("", page)) for status, page in pages}) == 1
+    assert len(town.twilio.texts) == 5
 
 
 async def test_a_number_that_two_people_share_gets_no_text_for_either(town, make_buyer):

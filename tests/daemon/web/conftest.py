@@ -1,15 +1,27 @@
 """The web process of one shop, on a real database, and a visitor."""
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from daemon.context import Context
 from daemon.web.serve import Served, serve
 from tests.letters import BROWSER, Letter, make_context, write_letter
+
+
+@pytest.fixture(scope="module")
+def browser(needs_program: Callable[[str], str]) -> Iterator[Browser]:
+    program = needs_program("chromium")
+    with sync_playwright() as play:
+        args = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = play.chromium.launch(executable_path=program, args=args, timeout=120_000)
+        yield browser
+        browser.close()
 
 
 @dataclass

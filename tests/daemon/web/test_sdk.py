@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, expect
 
 from daemon.web.pages import readable_on
 from rules.notices import shipped
@@ -52,16 +51,6 @@ class Server:
 
     def heard(self, what: str) -> list[dict[str, Any]]:
         return [body for name, body in self.told if name == what]
-
-
-@pytest.fixture(scope="module")
-def browser(needs_program: Callable[[str], str]) -> Iterator[Browser]:
-    program = needs_program("chromium")
-    with sync_playwright() as play:
-        args = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = play.chromium.launch(executable_path=program, args=args, timeout=120_000)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

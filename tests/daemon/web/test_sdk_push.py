@@ -5,12 +5,11 @@ Chromium has no push service but Google's, so the browser's own part is played h
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from rules.notices import shipped
 from tests.daemon.web.test_sdk import ALL, SHOP, Server, notice
@@ -47,16 +46,6 @@ Notification.requestPermission = async () => {
 };
 """
 QUESTION = shipped()["de"]["push"]["title"]
-
-
-@pytest.fixture(scope="module")
-def browser(needs_program: Callable[[str], str]) -> Iterator[Browser]:
-    program = needs_program("chromium")
-    with sync_playwright() as play:
-        args = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = play.chromium.launch(executable_path=program, args=args, timeout=120_000)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

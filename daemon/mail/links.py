@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 Kind = Literal["cart", "product", "shop", "honeypot"]
+NONE: frozenset[str] = frozenset()
 LONGEST = 2000
 """Longer addresses are cut or refused somewhere on the way."""
 KEPT = "!#$%&'()*+,/:;=?@[]~-._"
@@ -95,6 +96,12 @@ def shop_url(text: str, hosts: frozenset[str], marks: tuple[tuple[str, str], ...
     return with_marks(url, marks) if any(host == own or host.endswith("." + own) for own in hosts) else ""
 
 
+@lru_cache(maxsize=1024)
+def query_of(marks: tuple[tuple[str, str], ...], there: frozenset[str]) -> str:
+    """Those that have a value and are not there yet."""
+    return urlencode([(name, value) for name, value in marks if value and name not in there])
+
+
 def bare_host(url: str) -> str:
     return (urlsplit(url).hostname or "").removeprefix("www.")
 
@@ -102,7 +109,7 @@ def bare_host(url: str) -> str:
 def with_marks(url: str, marks: tuple[tuple[str, str], ...]) -> str:
     """The address with those UTM parameters that it does not have yet."""
     parts = urlsplit(url)
-    there = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
-    added = urlencode([(name, value) for name, value in marks if value and name not in there])
+    there = frozenset(name for name, _ in parse_qsl(parts.query, keep_blank_values=True)) if parts.query else NONE
+    added = query_of(marks, there)
     query = "&".join(part for part in (parts.query, added) if part)
     return urlunsplit(parts._replace(query=query))

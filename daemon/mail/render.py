@@ -226,4 +226,4 @@ def said(voice: Voice, context: MailContext, cart: Values, first: str, formats: 
     }
     locale = locale_of(formats.tag)
     plural: Callable[[int], str] = locale.plural_form if locale else str
-    return {word: spoken.say(values, counts, plural) for word, spoken in voice.items()}
+    return {word: spoken.always or spoken.say(values, counts, plural) for word, spoken in voice.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from babel import Locale
@@ -37,9 +38,18 @@ class Word:
     forms: Mapping[str, Parts]
     by: str = "count"
     """The number that decides the plural."""
+    always: str = field(init=False, compare=False)
+    """What it says whatever the values are; empty where that depends on them."""
+
+    def __post_init__(self) -> None:
+        form = self.forms.get("other", ()) if len(self.forms) == 1 else ()
+        fixed = all(not place for _, place in form)
+        object.__setattr__(self, "always", "".join(text for text, _ in form) if fixed else "")
 
     def say(self, values: Mapping[str, str], counts: Mapping[str, int], plural: Callable[[int], str]) -> str:
         """The values are put in as they are: whoever prints into HTML escapes the whole."""
+        if self.always:
+            return self.always
         form = self.forms["other"] if len(self.forms) == 1 else self.chosen(plural(counts[self.by]))
         return "".join([text + values[place] if place else text for text, place in form])
 
@@ -150,10 +160,10 @@ def parts(text: str, places: frozenset[str] = PLACES) -> Parts:
     return tuple(split)
 
 
-def candidates(locale: str, shop_locale: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def candidates(locale: str, shop_locale: str) -> tuple[str, ...]:
     """Tags to look for, best first: the person's locale, its language, the shop's locale, its language, English."""
-    tags = [*both(locale), *both(shop_locale), "en"]
-    return list(dict.fromkeys(tags))
+    return tuple(dict.fromkeys((*both(locale), *both(shop_locale), "en")))
 
 
 def both(tag: str) -> list[str]:

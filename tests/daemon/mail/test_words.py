@@ -50,7 +50,7 @@ def test_no_word_is_there_for_nothing():
     ],
 )
 def test_which_language_is_looked_for(locale, shop, expected):
-    assert candidates(locale, shop) == expected
+    assert [*candidates(locale, shop)] == expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,12 +27,13 @@ from bench.measured import Measured, Row
 from bench.phases import of_one_process
 from bench.place import NOON, Place, cpu_of, settle
 from bench.post import Relay, open_relay
+from daemon.mail.packed import unpacked
 from daemon.store import clock
 
 BEFORE = NOON - timedelta(hours=4)
 """Shop time while the workers start: nothing is due yet."""
 PATIENCE = 240
-ONE_MAIL = "SELECT content FROM message WHERE content IS NOT NULL LIMIT 1"
+ONE_MAIL = "SELECT letter FROM message WHERE letter IS NOT NULL LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,10 @@ async def worker(place: Place, url: str, relay: Relay) -> AsyncIterator[psutil.P
         await process.wait()
 
 
-def keep_parts(folder: Path, content: Mapping[str, str]) -> None:
+def keep_parts(folder: Path, letter: bytes) -> None:
     """Both parts of one of our mails, for those who shall send as much."""
-    for name in ("html", "text"):
-        (folder / name).write_text(content[name].replace("Ada", "NAME"))
+    for name, text in unpacked(letter).items():
+        (folder / name).write_text(text.replace("Ada", "NAME"))
 
 
 async def peers_of(place: Place, relay: Relay, mails: int, ours: float) -> list[Row]:

@@ -18,14 +18,13 @@ from daemon.store import decisions, facts, persons, recoveries
 from daemon.store.database import Connection, again
 from daemon.store.decisions import Result
 from daemon.store.facts import Case
-from rules.facts import Facts, Question, Send, Stop, Verdict, Wait
+from rules.facts import Facts, Send, Stop, Verdict, Wait
 from rules.ladder import decide
 
 log = structlog.get_logger()
 
 MOST = 500
-QUESTION = tuple(field.name for field in dataclasses.fields(Question))
-values_of = attrgetter(*QUESTION)
+values_of = attrgetter(*decisions.ASKED)
 
 
 async def due_recoveries(context: Context, shop_id: int, now: datetime, most: int = MOST) -> int:
@@ -81,7 +80,7 @@ def _result(case: Case, verdict: Verdict, *, nowhere: bool) -> Result:
         was_wake=case.wake_at,
         verdict="",
         because=verdict.because,
-        questions=[dict(zip(QUESTION, values_of(question), strict=True)) for question in verdict.questions],
+        questions=[values_of(question) for question in verdict.questions],
         facts=small(case.facts),
         facts_no=case.facts_no,
         policy_hash=case.policy_hash,

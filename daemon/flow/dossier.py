@@ -16,8 +16,10 @@ import structlog
 from daemon.context import address_hmac
 from daemon.flow.graves import tombstone
 from daemon.flow.persons import e164, normal
+from daemon.mail.packed import unpacked
 from daemon.store import dossier, persons, recoveries, work
 from daemon.store.database import Connection, Pool, again
+from daemon.store.decisions import spelled
 from daemon.store.dossier import TOMBSTONE, Delivery, Found, One, Word
 
 log = structlog.get_logger()
@@ -95,7 +97,17 @@ async def held(pool: Pool, shop_id: int, person: int) -> dict[str, list[dict[str
     rows = await dossier.held(pool, shop_id, person)
     marks = await _marks(pool, shop_id, person)
     told = [_told(one) async for one in about(pool, shop_id, marks)]
-    return {noun: rows.get(noun, []) if noun != "delivery" else told for noun in WHY}
+    return {noun: [_read(row) for row in rows.get(noun, [])] if noun != "delivery" else told for noun in WHY}
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with what was kept shortened in it as it was: the texts of a mail, the names in a decision's questions."""
+    if "questions" in row:
+        row["questions"] = spelled(row["questions"])
+    letter = row.pop("letter", None)
+    if letter is not None:
+        row["content"] |= unpacked(bytes.fromhex(letter.removeprefix(r"\x")))
+    return row
 
 
 def _told(one: Delivery) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from daemon.mail import (
     compose_mail,
     render,
 )
+from daemon.mail.packed import packed, unpacked
 from daemon.mail.sample import sample
 from daemon.settings import Settings
 from daemon.shops.base import Product
@@ -199,10 +200,11 @@ def prepare(context: Context, shop_id: int, one: ToPrepare, case: Case, wares: W
     rendered = render_step(context, shop_id, one, case, wares, unsubscribe, tracked)
     return Prepared(
         id=one.id,
-        content={**rendered.stored(), "unsubscribe": unsubscribe, "policy": case.policy_name},
+        content={**rendered.told(), "unsubscribe": unsubscribe, "policy": case.policy_name, "octets": rendered.octets},
         tracked=tracked is not None,
         facts_no=case.facts_no,
         links=[LinkRow(link.no, link.kind, link.target) for link in rendered.links],
+        letter=packed(rendered.html, rendered.text),
     )
 
 
@@ -238,6 +240,8 @@ def _composed(context: Context, name: str, shop_id: int, claim: Claim) -> Mail:
         rehearsal=claim.rehearsal,
     )
     content = {key: str(value) for key, value in claim.content.items()}
+    if claim.letter is not None:  # before there were any, content had both texts
+        content |= unpacked(claim.letter)
     return compose_mail(content, sender, errand, context.secrets, context.pepper)
 
 

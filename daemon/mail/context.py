@@ -92,7 +92,15 @@ class Rendered:
     template: str
     digest: str
 
+    @property
+    def octets(self) -> int:
+        """Of both texts, in UTF-8."""
+        return len(self.html.encode()) + len(self.text.encode())
+
     def stored(self) -> Mapping[str, str]:
-        """What `message.content` keeps, and `compose_mail` takes."""
-        return {"subject": self.subject, "html": self.html, "text": self.text, "language": self.language,
-                "template": self.template, "digest": self.digest}  # fmt: skip
+        """What `compose_mail` takes."""
+        return {**self.told(), "html": self.html, "text": self.text}
+
+    def told(self) -> Mapping[str, str]:
+        """What `message.content` keeps: all but the two texts, which are kept packed."""
+        return {"subject": self.subject, "language": self.language, "template": self.template, "digest": self.digest}

@@ -11,6 +11,8 @@ from daemon.store.database import Connection, Pool, json_text
 from daemon.store.sql import load
 
 sql = load("decisions")
+ASKED = ("asked", "answer", "passed", "about", "step")
+"""What a question is kept as, in this order and without the names: more may come behind them, none may go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Result:
     was_wake: datetime | None
     verdict: str
     because: str
-    questions: Sequence[Mapping[str, Any]]
+    questions: Sequence[tuple[Any, ...]]
+    """Of each what `ASKED` names."""
     facts: Mapping[str, Any]
     facts_no: int
     policy_hash: str
@@ -49,6 +52,11 @@ class Note:
     facts_no: int
     policy_hash: str
     until: datetime | None = None
+
+
+def spelled(questions: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """Kept questions by their names. Before they were kept without, each was a mapping."""
+    return [one if isinstance(one, Mapping) else dict(zip(ASKED, one, strict=False)) for one in questions]
 
 
 async def due(db: Connection | Pool, shop_id: int, now: datetime, most: int) -> list[int]:

@@ -161,8 +161,9 @@ WITH tries AS MATERIALIZED (
     UPDATE decision d SET because = 'erased', questions = '[]', facts = '{}'
     FROM tries WHERE d.shop_id = :shop_id AND d.recovery_id = tries.id
 ), letters AS (
-    UPDATE message m SET content = NULL, provider_id = NULL,
-        reason = CASE WHEN reason LIKE 'resolved by hand%' THEN 'resolved by hand' ELSE reason END,
+    UPDATE message m SET content = NULL, letter = NULL, provider_id = NULL,
+        reason = CASE WHEN reason LIKE 'resolved by hand%' THEN 'resolved by hand'
+            WHEN state IN ('bounced', 'complained') THEN split_part(reason, ':', 1) ELSE reason END,
         basis_evidence = CASE WHEN basis_evidence = '' THEN '' ELSE 'erased' END
     WHERE m.shop_id = :shop_id AND m.person_id = ANY(:people::bigint[])
     RETURNING m.id

@@ -48,6 +48,8 @@ class Prepared:
     tracked: bool
     facts_no: int
     links: Sequence[LinkRow]
+    letter: bytes | None = None
+    """The two texts of a mail, packed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class Claim:
     step: str
     rehearsal: bool
     content: Mapping[str, Any]
+    letter: bytes | None = None
+    """The two texts of a mail, packed."""
     sending_at: datetime | None = None
     """Shop time of the claim."""
     not_after: datetime | None = None
@@ -136,12 +140,18 @@ async def prepared(db: Connection, shop_id: int, done: Sequence[Prepared], now: 
         contents=[one.content for one in rows],
         trackeds=[one.tracked for one in rows],
         facts_nos=[one.facts_no for one in rows],
+        letters=[one.letter for one in rows],
         link_messages=[message for message, _ in links],
         link_nos=[link.no for _, link in links],
         link_kinds=[link.kind for _, link in links],
         link_targets=[link.target for _, link in links],
     )
     return [row["id"] for row in found]
+
+
+async def waiting(db: Connection | Pool, shop_id: int, channels: Sequence[str], now: datetime) -> list[str]:
+    """Those of these channels that do not rest and have a message whose time has come; nobody is locked."""
+    return [row["channel"] for row in await sql.waiting(db, shop_id=shop_id, channels=list(channels), now=now)]
 
 
 async def due_people(

@@ -10,13 +10,13 @@ ORDER BY m.not_before, m.id LIMIT :most;
 -- touched, and one that somebody else holds is prepared again later: whoever holds messages waits for nobody. A push that
 -- may have been shown already goes to no other browser.
 WITH n AS MATERIALIZED (
-    SELECT * FROM unnest(:ids::bigint[], :contents::jsonb[], :trackeds::boolean[], :facts_nos::bigint[])
-        AS n (id, content, tracked, facts_no)
+    SELECT * FROM unnest(:ids::bigint[], :contents::jsonb[], :trackeds::boolean[], :facts_nos::bigint[], :letters::bytea[])
+        AS n (id, content, tracked, facts_no, letter)
 ), free AS MATERIALIZED (
     SELECT m.id FROM message m JOIN n ON m.id = n.id WHERE m.shop_id = :shop_id AND m.state = 'planned'
     ORDER BY m.id FOR NO KEY UPDATE OF m SKIP LOCKED
 ), done AS (
-    UPDATE message m SET state = 'prepared', tracked = n.tracked, facts_no = n.facts_no, prepared_at = :now,
+    UPDATE message m SET state = 'prepared', tracked = n.tracked, facts_no = n.facts_no, prepared_at = :now, letter = n.letter,
         content = CASE WHEN m.sent_again AND m.channel = 'webpush' AND m.content ? 'to'
             THEN n.content || jsonb_build_object('to', m.content -> 'to') ELSE n.content END
     FROM n JOIN free ON free.id = n.id WHERE m.shop_id = :shop_id AND m.id = n.id AND m.state = 'planned'
@@ -31,6 +31,21 @@ WITH n AS MATERIALIZED (
     ON CONFLICT (shop_id, message_id, no) DO UPDATE SET kind = excluded.kind, target = excluded.target
 )
 SELECT id FROM done ORDER BY id;
+
+-- name: waiting
+-- Channels that may have something to claim: one look into two indexes each, instead of a claim that finds nothing. The
+-- list is a value that no planner sees, or it would plan anew for each.
+SELECT n.channel FROM unnest((SELECT :channels::text[])) WITH ORDINALITY AS n (channel, place)
+WHERE NOT EXISTS (SELECT FROM channel_rest z
+        WHERE z.shop_id = :shop_id AND z.channel = n.channel AND z.until_real > clock_timestamp())
+    AND coalesce(
+        (SELECT true FROM message m WHERE m.shop_id = :shop_id AND m.channel = n.channel
+            AND m.state IN ('prepared', 'retry_wait') AND m.retry_real IS NULL AND m.not_before <= :now
+            ORDER BY m.not_before LIMIT 1),
+        (SELECT true FROM message m WHERE m.shop_id = :shop_id AND m.channel = n.channel
+            AND m.state IN ('prepared', 'retry_wait') AND m.retry_real <= (SELECT clock_timestamp()) AND m.not_before <= :now
+            ORDER BY m.retry_real LIMIT 1), false)
+ORDER BY n.place;
 
 -- name: due_people
 -- Candidates for the gate and the lock on their persons, without waiting for anybody. One message per person. Those who
@@ -92,10 +107,11 @@ WITH n AS MATERIALIZED (
         lease_until_real = clock_timestamp() + :lease, retry_real = NULL, reason = NULL,
         basis = n.basis, basis_evidence = n.evidence, consent_id = n.consent_id
     FROM n WHERE m.shop_id = n.shop_id AND m.id = n.id AND n.verdict = 'go' AND m.state || '' IN ('prepared', 'retry_wait')
-    RETURNING m.id, m.fence, m.recovery_id, m.person_id, m.content, m.step, m.rehearsal, m.sending_at, m.not_after
+    RETURNING m.id, m.fence, m.recovery_id, m.person_id, m.content, m.letter, m.step, m.rehearsal, m.sending_at,
+        m.not_after
 ), tried AS (
     INSERT INTO attempt (shop_id, message_id, fence, started_at, body_sha256)
-    SELECT :shop_id, id, fence, :now, sha256(convert_to(content::text, 'UTF8')) FROM claimed ORDER BY id
+    SELECT :shop_id, id, fence, :now, sha256(convert_to(content::text, 'UTF8') || coalesce(letter, '')) FROM claimed ORDER BY id
 ), put_off AS (
     UPDATE message m SET state = 'planned', not_before = n.until, not_after = coalesce(n.not_after, m.not_after),
         deferrals = m.deferrals + 1, reason = n.reason
@@ -160,7 +176,8 @@ WITH given AS MATERIALIZED (
             WHERE m.shop_id = g.shop_id AND m.id = g.id AND NOT m.sent_again
                 AND NOT EXISTS (SELECT FROM given other WHERE other.gone = b.endpoint_hmac)
                 AND NOT EXISTS (SELECT FROM suppression s WHERE s.shop_id = b.shop_id AND s.channel IN ('any', 'webpush')
-                    AND s.address_hmac = b.endpoint_hmac)) AS goes_on) AS x
+                    AND s.address_hmac = b.endpoint_hmac)) AS goes_on
+        OFFSET 0) AS x  -- or it would be planned once for each place where it is named
 ), dead AS (
     DELETE FROM subscription b USING given g WHERE b.shop_id = g.shop_id AND b.endpoint_hmac = g.gone
     RETURNING b.shop_id, b.endpoint_hmac

@@ -1,7 +1,7 @@
 -- name: due
 -- Messages whose outcome nobody knows and whose provider can be asked, so long after the attempt as the next look-up wants.
 -- One that got no answer is asked about again after a minute.
-SELECT m.id, m.channel, m.fence, m.recovery_id, m.person_id, m.step, m.rehearsal, m.content, m.sending_at, m.not_after,
+SELECT m.id, m.channel, m.fence, m.recovery_id, m.person_id, m.step, m.rehearsal, m.content, m.letter, m.sending_at, m.not_after,
     m.look_ups, a.started_real
 FROM message m JOIN attempt a ON a.shop_id = m.shop_id AND a.message_id = m.id AND a.fence = m.fence
 WHERE m.shop_id = :shop_id AND m.state = 'unknown' AND m.channel <> 'email' AND m.channel = ANY(:channels::text[])

@@ -35,7 +35,7 @@ WITH next AS MATERIALIZED (
     SELECT id FROM next
     WHERE id < coalesce((SELECT min(id) FROM next WHERE planned_at > :until), 9223372036854775807)
 ), done AS (
-    UPDATE message m SET content = NULL FROM old
+    UPDATE message m SET content = NULL, letter = NULL FROM old
     WHERE m.shop_id = :shop_id AND m.id = old.id AND m.content IS NOT NULL
         AND m.state NOT IN ('planned', 'prepared', 'sending', 'retry_wait')
     RETURNING m.id

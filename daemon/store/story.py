@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daemon.store.database import Connection, Pool
+from daemon.store.decisions import spelled
 from daemon.store.sql import load
 
 sql = load("story")
@@ -69,7 +70,10 @@ async def tell(db: Connection | Pool, found: Found) -> Story:
         person=await sql.person(db, shop_id=shop_id, person_id=person_id) if person_id else None,
         carts=carts,
         recoveries=recoveries,
-        decisions=await sql.decisions(db, shop_id=shop_id, recoveries=ids),
+        decisions=[
+            {**row, "questions": spelled(row["questions"])}
+            for row in await sql.decisions(db, shop_id=shop_id, recoveries=ids)
+        ],
         messages=messages,
         events=await sql.events(db, shop_id=shop_id, messages=[row["id"] for row in messages]),
     )

@@ -52,15 +52,19 @@ FROM c LEFT JOIN person p ON p.shop_id = :shop_id AND p.id = c.person_id AND p.e
 
 -- name: pushed
 -- Of the newest five thousand events that had an effect or were refused: how many of each kind, and how long ago the last.
+-- What came by mail or was told by a channel's provider is no event of the shop.
 SELECT kind, count(*) AS events, clock_timestamp() - max(received_real) AS ago, max(refused) AS refused
 FROM (
     SELECT CASE WHEN state = 'done' THEN split_part(effect, ':', 1) ELSE 'refused' END AS kind, received_real,
         CASE WHEN state = 'refused' THEN effect END AS refused
-    FROM inbox WHERE shop_id = :shop_id AND state <> 'waiting' ORDER BY id DESC LIMIT 5000
+    FROM inbox WHERE shop_id = :shop_id AND state <> 'waiting' AND source <> 'mail' AND source NOT LIKE 'channel %'
+    ORDER BY id DESC LIMIT 5000
 ) AS newest
 GROUP BY kind ORDER BY kind;
 
 -- name: largest_mail$
 -- Octets of the longest text and HTML that wait or left lately, without what MIME adds.
-SELECT coalesce(max(octet_length(content ->> 'text') + octet_length(content ->> 'html')), 0) FROM (
+SELECT coalesce(max(coalesce((content ->> 'octets')::integer,
+    octet_length(content ->> 'text') + octet_length(content ->> 'html'))), 0)
+FROM (
     SELECT content FROM message WHERE shop_id = :shop_id AND content IS NOT NULL ORDER BY id DESC LIMIT 200) AS newest;

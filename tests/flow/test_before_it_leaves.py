@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from daemon.flow import deliver
+from daemon.mail.packed import unpacked
 from daemon.shops.base import Product
 from daemon.store import brake
 from daemon.store.brake import Scope
@@ -229,6 +230,21 @@ async def test_only_whom_the_shop_was_asked_about_may_pass(town, make_basket, ma
     assert [one.id for one, _ in claims] == [1]
     _, claims = await deliver.claim(town.context, town.shop_id, "email", now, 10)
     assert [one.id for one, _ in claims] == [2]
+
+
+async def test_a_mail_that_was_made_before_texts_were_packed_leaves_as_it_was_written(town, make_buyer):
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "a moment", await town.now(), None)
+    await town.leaves_cart("c1", make_buyer("1"), "red")
+    await town.passes(hours=1, minutes=1)
+    [row] = await town.fetch("SELECT content, letter FROM message")
+    texts = unpacked(row["letter"])
+    assert not set(texts) & set(row["content"])
+    await town.context.pool.execute("UPDATE message SET content = content || $1, letter = NULL", texts)
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    await town.passes(minutes=2)
+    [mail] = town.letters.of("1@example.org")
+    for part, kind in (("html", "html"), ("text", "plain")):
+        assert mail.get_body((kind,)).get_content().split() == texts[part].split()
 
 
 async def test_one_mail_that_cannot_be_made_leaves_no_other_claimed(town, make_buyer):

@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 import redis.asyncio
 
-from daemon.flow import dossier
+from daemon.flow import dossier, letterbox, optin
+from daemon.flow.consents import Proof
 from daemon.flow.keep import Look
+from daemon.mail.packed import unpacked
 from daemon.shops.base import ConsentHint, Customer
 from daemon.store import inbox, suppressions
 from daemon.store.dossier import Found
 from daemon.store.suppressions import Entry
+from daemon.tokens import Token, make_local_part
 
 CANARIES = ("canary+7f3a", "leak.test", "1511234567", "kanaria", "leckmann", "ref-7f3a", "token-7f3a")
 CANARY = Customer(
@@ -47,9 +50,15 @@ async def rows_with(town: Any, *needles: str) -> list[str]:
     for table in tables:
         for row in await town.fetch(f"SELECT * FROM {table['t']}"):
             for column, value in row.items():
-                text = (value.decode("latin-1") if isinstance(value, bytes) else str(value)).lower()
+                text = told(column, value).lower()
                 found |= {f"{table['t']}.{column}: {needle}" for needle in needles if needle in text}
     return sorted(found)
+
+
+def told(column: str, value: Any) -> str:
+    if column == "letter" and value is not None:
+        return str(unpacked(value))
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def files_with(folder: Path, *needles: str) -> list[str]:
@@ -330,3 +339,58 @@ async def test_a_late_outcome_of_an_ended_recovery_and_an_erasure_wait_in_one_or
         await db.execute("UPDATE message SET reason = 'late'")
         await begun.commit()
     await gone
+
+
+NAMED = b"""Return-Path: <>
+To: %s
+Content-Type: multipart/report; report-type=delivery-status; boundary=x
+
+--x
+
+sorry
+--x
+Content-Type: message/delivery-status
+
+Final-Recipient: rfc822; canary+7f3a@leak.test
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 no such user: Kanaria Leckmann
+
+--x--
+"""
+
+
+async def bounces(town: Any, purpose: Any, number: int) -> None:
+    """A report that it did not arrive, in which the other server names her."""
+    local = make_local_part(town.context.secrets, Token(purpose, town.shop_id, number))
+    await letterbox.keep(town.context, town.shop_id, NAMED % f"b+{local}@shop.example".encode())
+    await town.settles()
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before it", "after it"])
+async def test_what_another_server_said_of_them_goes_too(lived_in, after):
+    """The words of a bounce stand beside the message and in its event."""
+    town = lived_in
+    message = await town.value(
+        "SELECT m.id FROM message m JOIN person p ON p.id = m.person_id WHERE p.first_name = 'Kanaria' LIMIT 1"
+    )
+    if not after:
+        await bounces(town, "bounce", message)
+    await erase(town)
+    if after:
+        await bounces(town, "bounce", message)
+    assert await rows_with(town, *CANARIES) == []
+    reason = await town.value("SELECT reason FROM message WHERE id = $1", message)
+    assert reason == "hard 5.1.1"
+
+
+async def test_a_report_on_a_request_that_went_with_them_is_not_kept(town):
+    customer = Customer(email=CANARY.email, locale="de-DE")
+    proof = Proof("footer", wording="Ja")
+    await optin.request(town.context, town.shop_id, customer, ("email_mkt",), proof, await town.now())
+    await town.settles()
+    request = await town.value("SELECT id FROM opt_in")
+    await erase(town)
+    await bounces(town, "asked", request)
+    assert await town.value("SELECT effect FROM inbox") == "about a request that is not kept any more"
+    assert await rows_with(town, *CANARIES) == []

@@ -35,6 +35,7 @@ async def test_export_holds_every_row_of_the_person_and_of_nobody_else(busy_town
     assert {row["ref"] for row in one["held"]["order"]} == {"o1"}
     assert [row["kind"] for row in one["held"]["event"]] == ["opened", "clicked"]
     assert all(row["content"]["subject"] for row in one["held"]["message"])
+    assert all("Ada" in row["content"][part] for row in one["held"]["message"] for part in ("html", "text"))
     assert "bob" not in json.dumps(told)
 
 

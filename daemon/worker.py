@@ -54,14 +54,16 @@ class Work:
     """It looks after itself: its row says when it is due and who is at it."""
     shared: bool = False
     """Any number of workers may be at it at once."""
+    full: int = 1
+    """A batch that found fewer was the last: what comes meanwhile rings, or is found by the next tick."""
 
 
 FLOW = {
     "poll": Work(ingest.poll, once=True),  # 1 look at the shop  2 keep what changed
     "inbox": Work(ingest.work_off_inbox),  # 2 keep what was pushed
     "enrol": Work(enrol.resting_carts),  # 3 carts at rest become recoveries
-    "decide": Work(decide.due_recoveries),  # 4 ask the rules
-    "prepare": Work(prepare.planned_messages),  # 5 links, render
+    "decide": Work(decide.due_recoveries, full=decide.MOST),  # 4 ask the rules
+    "prepare": Work(prepare.planned_messages, full=prepare.MOST),  # 5 links, render
     "deliver": Work(deliver.due_messages, shared=True),  # 6 claim  7 send  8 record
     "reconcile": Work(reconcile.look_up),  # 8 what nobody knows is looked up where that can be asked
     "confirm": Work(asking.due_requests, shared=True),  # a consent is to be confirmed: by a message of its own
@@ -166,7 +168,7 @@ class Runner:
                 found = await one.do(context, shop_id, await clock.shop_now(context.pool))
                 await self._well((name, shop_id), taken.failures if taken else 0)
                 self._tell(name, shop_id, found)
-                if not found:
+                if found < one.full:
                     return
         finally:
             if not one.shared:

@@ -150,17 +150,14 @@ async def due_messages(context: Context, shop_id: int, now: datetime) -> int:
     gated = 0
     if not await context.may_claim() or await _waits_for_journals(context):
         return 0
-    resting = await messages.resting(context.pool, shop_id)
-    for channel in context.channels.values():
-        if channel.name in resting:
-            continue
-        sender = delivery(context, shop_id, channel)
+    for name in await messages.waiting(context.pool, shop_id, list(context.channels), now):
+        sender = delivery(context, shop_id, context.channels[name])
         while not context.stopping.is_set() and (room := sender.room()) > 0:
-            found, claims = await claim(context, shop_id, channel.name, now, room)
-            if not found:
-                break
+            found, claims = await claim(context, shop_id, name, now, room)
             gated += found
             _hand_over(sender, claims)
+            if found < room:
+                break  # whoever was held by somebody else meanwhile is found by the next round
             await asyncio.sleep(0)  # lets the channel take what it was handed before its room is asked for again
     return gated
 
@@ -187,7 +184,7 @@ async def claim(
 
     async def body(db: Connection) -> tuple[int, list[tuple[Claim, Case]]]:
         candidates = await messages.due_people(db, shop_id, channel, now, most, looked_for)
-        waiting = await messages.at_the_gate(db, shop_id, candidates, now)
+        waiting = await messages.at_the_gate(db, shop_id, candidates, now) if candidates else []
         if not waiting:
             return 0, []
         cases = await facts.of_recoveries(db, shop_id, [one.recovery_id for one in waiting], known)

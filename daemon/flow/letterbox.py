@@ -42,11 +42,15 @@ class About:
 
 
 def whose(context: Context, found: Finding) -> About | None:
-    """By the address that it came to or names (VERP), or by the id of the mail that it answers or returns."""
+    """By the address that it came to or names (VERP), by the id of the mail that it answers or returns, or by the way
+    out that the returned mail carried."""
     for address in (*found.recipients, *found.senders):
         if token := signed(context, address):
             return About(token.shop_id, token.message_id, token.purpose == "asked")
-    return next((about for text in found.ids if (about := named(context, text))), None)
+    if about := next((about for text in found.ids if (about := named(context, text))), None):
+        return about
+    tokens_of = (tokens.read(context.secrets, text) for text in found.ways)
+    return next((About(one.shop_id, one.message_id) for one in tokens_of if one and one.purpose == "unsubscribe"), None)
 
 
 def signed(context: Context, address: str) -> tokens.Token | None:

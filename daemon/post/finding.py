@@ -10,7 +10,7 @@ from typing import Literal
 from daemon.post import mime
 from daemon.post.automatic import by_machine, speaks_of_failure
 from daemon.post.mime import Part, fields_of, words
-from daemon.post.status import Severity, said_by, severity
+from daemon.post.status import NO_ROUTE, SEVERITIES, Severity, said_by, severity
 
 Action = Literal["failed", "delayed", "delivered", "relayed", "expanded"]
 Kind = Literal["failed", "delayed", "delivered", "relayed", "expanded", "complained", "replied", "automatic", "nothing"]
@@ -30,6 +30,9 @@ COMPLAINTS = frozenset({"abuse", "fraud", "virus", "other", "opt-out", "opt-out-
 TO = ("delivered-to", "x-original-to", "envelope-to", "x-envelope-to", "x-delivered-to", "to", "cc")
 PATH = re.compile(r"[^\s<>,;:\"()\[\]\\@]{1,128}@[^\s<>,;:\"()\[\]\\@]{1,255}")
 ID = re.compile(r"<([^<>\s]{1,400})>")
+WAY = re.compile(r"/u/([A-Za-z0-9_-]{40})(?![A-Za-z0-9_-])")
+NOBODY = "MAILER-DAEMON"
+"""What Postfix' pipe(8) writes down for the null return path (null_sender): no address, for it has no host."""
 MOST = 30
 SAID = 300
 EXPLAINED = 8_000
@@ -51,6 +54,9 @@ class Finding:
     """Envelope senders of the mail that it speaks of."""
     ids: tuple[str, ...] = ()
     """Message and envelope ids that it speaks of, the nearest first."""
+    ways: tuple[str, ...] = ()
+    """Tokens in the List-Unsubscribe of the mail that it speaks of: some providers send with a Message-ID and an
+    envelope sender of their own, and some take them out of complaints."""
     status: str = ""
     """RFC 3463, such as 5.1.1; empty where none was said."""
     severity: Severity | Literal[""] = ""
@@ -77,8 +83,8 @@ def return_path(mail: Part) -> str | None:
     """Only the topmost one was written by whoever delivered the mail."""
     if not mail.has("return-path"):
         return None
-    value = mail.first("return-path").strip()
-    return value.removeprefix("<").removesuffix(">").strip()[:320]
+    value = mail.first("return-path").strip().removeprefix("<").removesuffix(">").strip()
+    return "" if value.upper() == NOBODY else value[:320]
 
 
 def recipients(mail: Part) -> tuple[str, ...]:
@@ -97,33 +103,54 @@ def status_groups(mail: Part) -> list[Mapping[str, str]]:
     part = next((part for part in mail.walk() if part.kind in STATUS_PARTS), None)
     if part is None:
         return []
-    blocks = re.split(rb"\n[ \t]*\n", part.octets().strip(b"\n")[:65536])[: MOST + 1]
+    blocks = re.split(rb"\n[ \t]*\n", part.lines().strip(b"\n")[:65536])[: MOST + 1]
     groups = [dict(reversed(fields_of(block))) for block in blocks]
     return [group for group in groups if group]
 
 
 def _report(mail: Part, groups: Sequence[Mapping[str, str]], path: str | None, to: tuple[str, ...]) -> Finding:
-    told = {group["action"].strip().lower(): group for group in reversed(groups) if group.get("action")}
-    action = next((word for word in ACTIONS if word in told), None)
-    senders, ids = returned(mail)
+    told = [(group["action"].strip().lower(), group) for group in groups if group.get("action")]
+    action = next((word for word in ACTIONS if any(word == one for one, _ in told)), None)
+    senders, ids, ways = returned(mail)
     envelope = next((group["original-envelope-id"] for group in groups if group.get("original-envelope-id")), "")
     ids = tuple(dict.fromkeys([*([plain(envelope)] if envelope else []), *ids]))
     if action is None:
-        return Finding("nothing", path, to, senders, ids)
-    group = told[action]
-    diagnostic = group.get("diagnostic-code", "").partition(";")[2].strip() or group.get("diagnostic-code", "")
-    status = said_by(group.get("status", ""), diagnostic)
-    weight = severity(status, diagnostic) if action == "failed" else ""
-    return Finding(action, path, to, senders, ids, status, weight, without_addresses(diagnostic))
+        return Finding("nothing", path, to, senders, ids, ways)
+    codes = [_code(group) for word, group in told if word == action]
+    if action != "failed":
+        return Finding(action, path, to, senders, ids, ways, codes[0][0], said=without_addresses(codes[0][1]))
+    weights = [_weight(group) for word, group in told if word == action]
+    mildest = min(range(len(weights)), key=lambda at: SEVERITIES.index(weights[at]))
+    status, diagnostic = codes[mildest]
+    weight = weights[mildest]
+    if weight == "hard" and len(codes) < len(told):
+        weight = "soft"  # somebody else behind the address is still being tried
+    return Finding(action, path, to, senders, ids, ways, status, weight, without_addresses(diagnostic))
+
+
+def _code(group: Mapping[str, str]) -> tuple[str, str]:
+    """(status, the other server's words) of one recipient."""
+    whole = group.get("diagnostic-code", "")
+    diagnostic = whole.partition(";")[2].strip() or whole
+    return said_by(group.get("status", ""), diagnostic), diagnostic
+
+
+def _weight(group: Mapping[str, str]) -> Severity:
+    status, diagnostic = _code(group)
+    domain = group.get("final-recipient", "").rpartition("@")[2].strip().rstrip(">").lower()
+    if status == NO_ROUTE and domain and f"name={domain} " in f"{diagnostic.lower()} ":
+        return "hard"  # its own host is not there; the same code for a mail server behind it may be a slip in the DNS
+    return severity(status, diagnostic)
 
 
 def _feedback(mail: Part, feedback: Part, path: str | None, to: tuple[str, ...]) -> Finding:
     """RFC 5965: the person called the mail spam."""
-    told = dict(reversed(fields_of(feedback.octets()[:65536].strip(b"\n"))))
-    senders, ids = returned(mail)
+    told = dict(reversed(fields_of(feedback.lines()[:65536].strip(b"\n"))))
+    senders, ids, ways = returned(mail)
     senders = (*PATH.findall(told.get("original-mail-from", "")), *senders)
+    ids = (*([plain(told["original-envelope-id"])] if "original-envelope-id" in told else []), *ids)
     kind: Kind = "complained" if told.get("feedback-type", "").strip().lower() in COMPLAINTS else "nothing"
-    return Finding(kind, path, to, senders, ids, said=without_addresses(told.get("user-agent", "")))
+    return Finding(kind, path, to, senders, ids, ways, said=without_addresses(told.get("user-agent", "")))
 
 
 def _report_in_words(mail: Part, path: str | None, to: tuple[str, ...]) -> Finding:
@@ -134,20 +161,24 @@ def _report_in_words(mail: Part, path: str | None, to: tuple[str, ...]) -> Findi
     text = text[: below.start()] if below else text
     status = said_by("", text)
     line = next((line for line in text.splitlines() if status and status in line), text[:SAID])
-    senders, ids = returned(mail)
+    senders, ids, ways = returned(mail)
     said = without_addresses(line)
     if not status.startswith("5") and "delay" in words(mail.first("subject")).lower():
-        return Finding("delayed", path, to, senders, ids, status, said=said)
-    return Finding("failed", path, to, senders, ids, status, severity(status, text), said)
+        return Finding("delayed", path, to, senders, ids, ways, status, said=said)
+    return Finding("failed", path, to, senders, ids, ways, status, severity(status, text), said)
 
 
-def returned(mail: Part) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(envelope senders, message ids) of the mail that came back, from as much of it as was returned."""
+def returned(mail: Part) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """(envelope senders, message ids, ways out) of the mail that came back, from as much of it as was returned."""
     part = next((part for part in mail.walk() if part.kind in RETURNED), None)
     if part is None:
-        return (), ()
-    inside = Part(fields_of(part.octets().partition(b"\n\n")[0].lstrip(b"\n")), b"")
-    return tuple(PATH.findall(inside.first("return-path")))[:1], tuple(ID.findall(inside.first("message-id")))[:1]
+        return (), (), ()
+    inside = Part(fields_of(part.lines().lstrip(b"\n").partition(b"\n\n")[0]), b"")
+    return (
+        tuple(PATH.findall(inside.first("return-path")))[:1],
+        tuple(ID.findall(inside.first("message-id")))[:1],
+        tuple(WAY.findall(inside.first("list-unsubscribe")))[:1],
+    )
 
 
 def plain(envelope_id: str) -> str:

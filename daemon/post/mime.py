@@ -76,6 +76,10 @@ class Part:
             return binascii.a2b_base64(clean[: len(clean) // 4 * 4] + tail(clean[len(clean) // 4 * 4 :]))
         return self.body
 
+    def lines(self) -> bytes:
+        """The same, with ends of lines as in the rest of the mail."""
+        return self.octets().replace(b"\r\n", b"\n")
+
     def text(self, most: int) -> str:
         """The first letters of the body, as its charset says."""
         charset = self.parameter("charset").strip().lower()

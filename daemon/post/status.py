@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 Severity = Literal["hard", "soft", "sender"]
+SEVERITIES: tuple[Severity, ...] = ("sender", "soft", "hard")
+"""Of several recipients behind one address, the one that blames it least counts."""
 
-ENHANCED = re.compile(r"(?<![\d.])([245])\.(\d{1,3})\.(\d{1,3})(?![\d.])")
+ENHANCED = re.compile(r"(?<![\d.])([245])\.([0-7])\.(\d{1,3})(?![\d.])")
 HARD = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """No such mailbox, no such host, no address at all, moved without a trace, none by this name, switched off."""
 OURS = ("5.7.", "5.3.", "5.5.", "5.6.", "5.1.7", "5.1.8", "5.2.3")
 """Policy, the system in between, protocol, content, our own address, size: the mail was at fault, not the address."""
+NO_ROUTE = "5.4.4"
+"""What Postfix says of a host that is not there."""
 VAGUE = frozenset({"5.0.0", "5.1.0", "5.2.0"})
 GONE = re.compile(
     r"user unknown|unknown user|no such (user|mailbox|recipient|address|person)|no mailbox|not a valid mailbox"
@@ -23,16 +28,15 @@ GONE = re.compile(
 
 def said_by(status: str, diagnostic: str) -> str:
     """The most telling code: the field's own, or a more exact one from what the other server said."""
-    own = first(status)
+    own = next(codes(status), "")
     if own and own not in VAGUE:
         return own
-    told = first(diagnostic)
-    return told if told[:1] in ("4", "5") else own
+    told = [code for code in codes(diagnostic) if code[0] != "2"]
+    return next((code for code in told if code not in VAGUE), told[0] if told else own)
 
 
-def first(text: str) -> str:
-    match = ENHANCED.search(text[:4000])
-    return ".".join(match.groups()) if match else ""
+def codes(text: str) -> Iterator[str]:
+    return (".".join(match.groups()) for match in ENHANCED.finditer(text[:4000]))
 
 
 def severity(status: str, diagnostic: str) -> Severity:

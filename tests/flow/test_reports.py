@@ -18,7 +18,7 @@ from daemon.store.clock import shop_now
 from daemon.store.database import deadlocks
 from daemon.tokens import Token, make_local_part
 from tests.letters import SECRETS, Letter, make_context, write_letter
-from tests.reports import NAMES, id_of, report, report_on
+from tests.reports import NAMES, id_of, report, report_on, verp
 
 DEAD = ("bounced", ["email"], ["bounced"])
 THIS_TIME = ("bounced", [], ["bounced"])
@@ -262,3 +262,32 @@ async def test_a_letter_that_answers_none_of_ours_is_kept_for_a_person(office):
     await office.works()
     assert await inbox.count_unread(office.context.pool, office.shop_id) == 1
     assert await office.one("SELECT effect FROM inbox") == "a letter to the shop"
+
+
+@pytest.mark.parametrize("name", ["complaint", "postfix-unknown-user"])
+async def test_the_way_out_of_a_mail_names_it_where_a_provider_put_its_own_ids(office, name):
+    letter, other = await office.letter(), await office.letter("bob@example.org")
+    way = f"List-Unsubscribe: <https://t.shop.example/u/{letter.token('unsubscribe')}>"
+    raw = report_on(office.context, name, office.shop_id, letter.id).decode()
+    named = id_of(office.context, office.shop_id, letter.id)
+    ours = verp(office.context, office.shop_id, letter.id)
+    raw = raw.replace(f"Message-ID: <{named}>", f"Message-ID: <0102@relay.example>\r\n{way}").replace(
+        ours, "x@x.example"
+    )
+    raw = raw.replace(f"Original-Envelope-Id: {named}", "Original-Envelope-Id: 0102")
+    assert named not in raw
+    await letterbox.keep(office.context, office.shop_id, raw.encode())
+    await office.works()
+    assert await office.outcome(letter) == EFFECTS[name]
+    assert await office.outcome(other) == NOTHING
+
+
+async def test_a_way_to_look_at_a_mail_is_no_signature(office):
+    letter = await office.letter()
+    raw = report_on(office.context, "complaint", office.shop_id, letter.id).decode()
+    named, ours = id_of(office.context, office.shop_id, letter.id), verp(office.context, office.shop_id, letter.id)
+    way = f"Message-ID: <0102@relay.example>\r\nList-Unsubscribe: <https://t.shop.example/u/{letter.token('prefer')}>"
+    raw = raw.replace(f"Message-ID: <{named}>", way).replace(ours, "x@x.example")
+    await letterbox.keep(office.context, office.shop_id, raw.encode())
+    await office.works()
+    assert await office.outcome(letter) == NOTHING

@@ -19,11 +19,11 @@ BODY = "List-Unsubscribe=One-Click"
 
 
 def of_policies(context: Context, shop: str) -> tuple[list[Reason], int]:
-    """One sample of each step of each policy: what its header lacks; and the octets of the largest."""
+    """One sample of each mail of each policy: what its header lacks; and the octets of the largest."""
     said: dict[str, Reason] = {}
     largest = 0
     for policy in context.keeper.book.policies_by_shop.get(shop, ()):
-        for step in policy.ladder:
+        for step in (one for one in policy.ladder if one.send == "email"):
             where = f"shop {shop}, policy {policy.name}, step {step.name}"
             try:
                 mail = sample_mail(context, shop, step.template_name, context.keeper.book.shops[shop].locale)

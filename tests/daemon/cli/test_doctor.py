@@ -75,3 +75,15 @@ async def test_it_asks_the_relay_and_says_what_never_came(town, beside, monkeypa
 async def test_a_shop_that_is_not_there(town, beside):
     with pytest.raises(ConfigurationError, match="there is no shop"):
         await beside(town)("doctor", "--shop", "elsewhere", "--offline")
+
+
+async def test_only_steps_that_send_mails_are_looked_at_as_mails(make_town, beside):
+    policy = """
+extends: default
+steps:
+  - {name: remind, after: 1h}
+  - {name: nudge, send: sms, after: 7h}
+  - {name: glance, send: webpush, after: 9h}
+"""
+    said = await beside(await make_town(policies={"main": policy}))("doctor", "--offline", "--json")
+    assert [one["text"] for one in json.loads(said.out)["findings"] if one["about"] == "mail"] == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -81,11 +81,13 @@ async def _work_off(db: Connection, shop_id: int, mails: Sequence[Read], now: da
     waiting = await inbox.still_waiting(db, shop_id, [mail.id for mail in mails])
     done: dict[int, Effect] = {}
     early: dict[int, int] = {}
+    nobodys: set[int] = set()
     for mail in mails:
         about = mail.of(shop_id)
         if about is not None and about.is_request:
             back = asked.get(about.message_id)
             if mail.id in waiting and (back is None or back.person_id in people):
+                nobodys |= {mail.id} if back is None else set()
                 done[mail.id] = await _contained(db, mail, partial(returned.effect, db, shop_id, mail.found, back, now))
             continue
         letter = letters.get(about.message_id) if about is not None else None
@@ -97,9 +99,9 @@ async def _work_off(db: Connection, shop_id: int, mails: Sequence[Read], now: da
         done[mail.id] = await _contained(db, mail, partial(_effect, db, shop_id, mail.found, letter, now))
     await inbox.close_mails(db, shop_id, done, now)
     await inbox.are_about(db, shop_id, early)
-    erased = [number for number, effect in done.items() if _is_erased(letters.get(effect.message_id or 0))]
-    if erased:
-        await inbox.forget_these(db, shop_id, erased)
+    nobodys |= {number for number, effect in done.items() if _is_erased(letters.get(effect.message_id or 0))}
+    if nobodys:
+        await inbox.forget_these(db, shop_id, sorted(nobodys))
     return [mail for mail in mails if mail.id in done]
 
 
@@ -125,6 +127,8 @@ async def _effect(db: Connection, shop_id: int, found: Finding, letter: Letter |
         return Effect("done", "a letter to the shop" if written else UNSIGNED, unread=written)
     if found.kind in REPORTS and found.return_path != "":
         return Effect("refused", "a report with a return path is not believed", letter.id)
+    if _is_erased(letter):
+        found = replace(found, said="")  # a server's words may name whom we have forgotten
     match found.kind:
         case "failed":
             text = await _bounced(db, shop_id, found, letter, now)

@@ -39,3 +39,16 @@ async def test_carts_are_counted_by_who_could_be_written_to(town, make_buyer):
 async def test_a_shop_without_orders_has_no_lateness(town):
     seen = await survey.lateness(town.context.pool, town.shop_id)
     assert (seen.orders, seen.late) == (0, timedelta(0))
+
+
+async def test_what_comes_by_mail_or_from_a_provider_is_no_event_of_the_shop(town):
+    await town.context.pool.execute(EVENTS, town.shop_id)
+    await town.context.pool.execute(
+        "INSERT INTO inbox (shop_id, source, delivery_id, body, received_at, state, effect, done_at) VALUES"
+        " ($1, 'mail', 'a', '', now(), 'done', 'message 7 was delivered', now()),"
+        " ($1, 'mail', 'b', '', now(), 'refused', 'a report with a return path is not believed', now()),"
+        " ($1, 'channel sms', 'c', '', now(), 'done', 'message 8: delivered', now())",
+        town.shop_id,
+    )
+    found = {one.kind: one.events for one in await survey.pushed(town.context.pool, town.shop_id)}
+    assert found == {"cart.updated": 2, "order.placed": 1, "refused": 1}

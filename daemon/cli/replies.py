@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
@@ -54,7 +56,7 @@ async def show(number: int, /, *, shop: ShopName = None, raw: Annotated[bool, Pa
         found = [one for shop_id in at.only(shop).values() if (one := await inbox.reply(at.pool, shop_id, number))]
     for one in found:
         if raw:
-            console().file.write(one.body.decode("latin-1"))
+            _print_octets(one.body)
             continue
         read = letter.read(one.body)
         console().print(f"From: {read.author}\nSubject: {read.subject}\nCame: {one.received_at:%Y-%m-%d %H:%M} UTC")
@@ -71,6 +73,13 @@ async def done(*numbers: Numbers, shop: ShopName = None) -> int:
         ended = [one for shop_id in at.only(shop).values() for one in await inbox.has_read(at.pool, shop_id, numbers)]
     console().print(f"{len(ended)} done")
     return FINE if ended else FINDINGS
+
+
+def _print_octets(octets: bytes) -> None:
+    """As they are, whatever language the terminal speaks."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    sys.stdout.write(octets.decode("utf-8", "surrogateescape"))
 
 
 async def _unread(at: Desk, shop_id: int) -> list[Reply]:

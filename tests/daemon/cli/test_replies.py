@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cyclopts.exceptions import CycloptsError
 
+from daemon.flow import letterbox
 from tests.flow.test_post import WITH_BOUNCES, Post
 
 
@@ -28,6 +29,14 @@ async def test_a_reply_is_listed_shown_and_put_away(post, beside):
     assert (await beside(post.town)("replies", "done", number)).code == 1
     assert "replies that" not in (await beside(post.town)("status")).out
     assert "In-Reply-To" in (await beside(post.town)("replies", "show", number, "--raw")).out
+
+
+async def test_a_raw_reply_is_octet_for_octet_as_it_came(post, beside):
+    raw = "Return-Path: <a@b.example>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nGröße 39?\r\n".encode()
+    await letterbox.keep(post.town.context, post.town.shop_id, raw)
+    await post.town.settles()
+    [number] = [str(row["id"]) for row in await post.town.fetch("SELECT id FROM inbox")]
+    assert "Größe 39?\r\n" in (await beside(post.town)("replies", "show", number, "--raw")).out
 
 
 async def test_why_tells_of_a_bounce_and_of_a_reply(post, beside):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemon.doctor.dkim import tags_of
 from daemon.doctor.reason import Reason
@@ -14,15 +14,18 @@ POLICIES = ("none", "quarantine", "reject")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`at`: the domain whose record it is, the From domain or one above it."""
+    """`at`: the domain whose record it is, the From domain or one above it. `owner`: the highest one that has a record,
+    which stands for the organisation: the same as `at` where it is empty."""
 
     at: str
     tags: dict[str, str]
+    owner: str = ""
 
 
 async def find(domain: str, texts: Texts) -> tuple[Policy | None, list[str]]:
     """The policy that covers the From domain, and what is wrong on the way: asked of the domain and of those above it,
     never of a top-level one. Raises what `texts` raises."""
+    found: Policy | None = None
     labels = domain.lower().rstrip(".").split(".")
     for start in range(max(1, len(labels) - 1)):
         name = ".".join(labels[start:])
@@ -30,16 +33,19 @@ async def find(domain: str, texts: Texts) -> tuple[Policy | None, list[str]]:
             text for text in await texts(f"_dmarc.{name}") if text.replace(" ", "").lower().startswith("v=dmarc1")
         ]
         if len(records) > 1:
-            return None, [f"_dmarc.{name} has {len(records)} DMARC records: receivers ignore them all"]
+            problem = f"_dmarc.{name} has {len(records)} DMARC records: receivers ignore them all"
+            return found, [] if found else [problem]
         if records:
             tags = tags_of(records[0])
-            return (Policy(name, tags), []) if tags else (None, [f"the record at _dmarc.{name} cannot be read"])
-    return None, []
+            if tags is None:
+                return found, [] if found else [f"the record at _dmarc.{name} cannot be read"]
+            found = replace(found, owner=name) if found else Policy(name, tags)
+    return found, []
 
 
 def aligned(one: str, sender: str, policy: Policy | None, strict: bool) -> bool:
     """Whether a domain of SPF or DKIM stands for the From domain. Relaxed: both lie under one domain of their owner,
-    which is taken to be the one whose record was found, without a list of public suffixes."""
+    which is taken to be the highest one that has a record, without a list of public suffixes."""
     one, sender = one.lower(), sender.lower()
     if one == sender:
         return True
@@ -47,7 +53,7 @@ def aligned(one: str, sender: str, policy: Policy | None, strict: bool) -> bool:
         return False
     if one.endswith(f".{sender}") or sender.endswith(f".{one}"):
         return True
-    owner = policy.at if policy is not None else ""
+    owner = (policy.owner or policy.at) if policy is not None else ""
     return bool(owner) and owner != sender and (one == owner or one.endswith(f".{owner}"))
 
 
@@ -59,7 +65,7 @@ def of_dmarc(
         text = problems[0] if problems else f"{sender} has no DMARC record"
         hint = f'add TXT "v=DMARC1; p=none; rua=mailto:…" at _dmarc.{sender}: large mailbox providers ask for one'
         return [Reason("dmarc", text, hint)]
-    found = _of_the_record(policy)
+    found = _of_the_record(policy, sender)
     spf = aligned(envelope, sender, policy, policy.tags.get("aspf", "r").lower() == "s")
     strict = policy.tags.get("adkim", "r").lower() == "s"
     dkim = [one for one in signers if aligned(one, sender, policy, strict)]
@@ -73,8 +79,10 @@ def of_dmarc(
     return found
 
 
-def _of_the_record(policy: Policy) -> list[Reason]:
+def _of_the_record(policy: Policy, sender: str) -> list[Reason]:
     wish = policy.tags.get("p", "").lower()
+    if policy.at != sender:
+        wish = policy.tags.get("sp", wish).lower()
     at = f"_dmarc.{policy.at}"
     if wish not in POLICIES:
         return [Reason("dmarc", f"{at} says p={wish}, which is none of {', '.join(POLICIES)}", "begin with p=none")]

@@ -12,6 +12,8 @@ from daemon.doctor.reason import Reason
 from daemon.doctor.relay import call, of_relay
 from daemon.store import clock, survey
 
+NOBODY = ""
+"""The host of a null MX (RFC 7505): a domain that takes no mail, and from which many take none."""
 SLACK = 4 / 3 * 1.1
 """What MIME makes of text: base64, and the fields around it."""
 
@@ -79,8 +81,10 @@ async def in_the_dns(domain: str, envelope: str, selectors: Sequence[str], names
         said.append(Reason("dkim", text, hint, amiss=False))
     policy, problems = await dmarc.find(domain, names.texts)
     said += dmarc.of_dmarc(domain, envelope, signers, policy, problems)
-    if not await names.hosts(envelope) and not await names.addresses(envelope):
-        text = f"{envelope} takes no mail (neither MX nor address), so bounces are lost"
+    hosts = await names.hosts(envelope)
+    why = "its MX says so" if hosts == [NOBODY] else "neither MX nor address"
+    if hosts == [NOBODY] or (not hosts and not await names.addresses(envelope)):
+        text = f"{envelope} takes no mail ({why}), so bounces are lost"
         said.append(Reason("bounces", text, f"add an MX record, or set `bounce_domain` of {domain}"))
     return said
 

@@ -27,6 +27,8 @@ class Reading:
     ends: str = ""
     """The qualifier of `all` (`-`, `~`, `?`, `+`), also where a redirect leads; empty where there is none."""
     problems: list[str] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)
+    """What is no error, and better done otherwise."""
 
 
 def is_spf(text: str) -> bool:
@@ -69,7 +71,7 @@ async def _follow(domain: str, texts: Texts, reading: Reading, depth: int) -> st
 async def _mechanism(word: str, value: str, domain: str, texts: Texts, reading: Reading, depth: int) -> None:
     reading.lookups += word in LOOKS_UP
     if word == "ptr":
-        reading.problems.append(f"the record of {domain} uses ptr, which should not be used (section 5.5)")
+        reading.advice.append(f"the record of {domain} uses ptr, which some receivers do not ask for (section 5.5)")
     if word == "include":
         await _enter(value, texts, reading, depth)
 
@@ -86,6 +88,11 @@ def of_spf(domain: str, reading: Reading) -> list[Reason]:
     if not reading.record:
         hint = f'add TXT "v=spf1 include:<what your relay tells you> ~all" to {domain}'
         return [Reason("spf", f"{domain} has no SPF record", hint)]
+    said = [Reason("spf", text, "write addresses (ip4:, ip6:) instead", amiss=False) for text in reading.advice]
+    return said + _of_the_record(domain, reading)
+
+
+def _of_the_record(domain: str, reading: Reading) -> list[Reason]:
     found = [Reason("spf", text, "receivers treat the whole record as an error") for text in reading.problems]
     if reading.lookups > MOST_LOOKUPS:
         text = f"the SPF record of {domain} costs {reading.lookups} lookups; more than {MOST_LOOKUPS} are an error"

@@ -106,6 +106,11 @@ async def test_a_sound_domain_has_no_findings(make_names):
         pytest.param(
             {(FROM, "MX"): []}, "shop.example takes no mail (neither MX nor address), so bounces are lost", id="no MX"
         ),
+        pytest.param(
+            {(FROM, "MX"): ["0 ."], (FROM, "A"): ["192.0.2.1"]},
+            "shop.example takes no mail (its MX says so), so bounces are lost",
+            id="an MX that says that there is none",
+        ),
     ],
 )
 async def test_what_is_wrong_in_the_dns_is_told(make_names, changes, expected):
@@ -174,3 +179,29 @@ def test_sisters_align_under_the_domain_of_their_owner():
 )
 def test_a_key_that_is_not_right(record, expected):
     assert [one.amiss for one in dkim.of_dkim("s._domainkey.shop.example", [record])] == [expected]
+
+
+async def test_sisters_align_though_one_of_them_has_a_record_of_its_own(make_names):
+    """The organisation is taken to be the highest domain that has a record (RFC 7489 section 3.2)."""
+    resolver, _ = await make_names(
+        {
+            ("_dmarc.news.kaffee.example", "TXT"): txt("v=DMARC1; p=reject; rua=mailto:d@kaffee.example"),
+            ("_dmarc.kaffee.example", "TXT"): txt("v=DMARC1; p=none; rua=mailto:d@kaffee.example"),
+        }
+    )
+    policy, problems = await dmarc.find("news.kaffee.example", resolver.texts)
+    assert policy is not None
+    assert (policy.at, policy.tags["p"], problems) == ("news.kaffee.example", "reject", [])
+    assert dmarc.of_dmarc("news.kaffee.example", "bounce.kaffee.example", (), policy, []) == []
+
+
+def test_the_policy_of_a_domain_above_is_the_one_for_those_below():
+    policy = dmarc.Policy("kaffee.example", {"p": "none", "sp": "maybe", "rua": "mailto:x@kaffee.example"})
+    told = "_dmarc.kaffee.example says p=maybe, which is none of none, quarantine, reject"
+    assert [one.text for one in dmarc.of_dmarc("news.kaffee.example", "kaffee.example", (), policy, [])] == [told]
+    assert dmarc.of_dmarc("kaffee.example", "kaffee.example", (), policy, []) == []
+
+
+async def test_ptr_is_advised_against_and_hides_nothing(make_names):
+    found = await said(make_names, {(FROM, "TXT"): txt("v=spf1 ptr +all")})
+    assert [(one.about, one.amiss) for one in found] == [("spf", False), ("spf", True)]

@@ -11,13 +11,15 @@ from channels import points
 from channels.base import Message, Outcome
 from daemon import metrics
 from daemon.context import Context
-from daemon.flow import allowances, pushes
+from daemon.flow import allowances, pushes, reputation
 from daemon.store import clock, messages
 
 log = structlog.get_logger()
 
 NO_BYTE = frozenset({"not_sent", "address", "content", "bug"})
 """Codes of outcomes of which no byte has left."""
+DEAD = " 5.1."
+"""In the reason of a mail that was refused because of its address: the breaker counts these, too."""
 
 
 async def write(context: Context, shop_id: int, channel: str, group: Sequence[tuple[Message, Outcome]]) -> None:
@@ -33,6 +35,8 @@ async def write(context: Context, shop_id: int, channel: str, group: Sequence[tu
         await messages.rest_channel(context.pool, shop_id, channel, faults[0].error)
         log.error("recorded", shop=name, channel=channel, rests="yes", because=faults[0].error)
     await allowances.heed(context, channel, group)
+    if channel == "email" and any(one.state == "failed" and DEAD in (one.reason or "") for one in closed):
+        await reputation.judge(context, shop_id, now)
     counts = Counter(one.state for one in closed)
     for state, number in counts.items():
         metrics.messages.labels(channel, state).inc(number)
@@ -40,8 +44,6 @@ async def write(context: Context, shop_id: int, channel: str, group: Sequence[tu
     if len(group) > kept:
         log.info("sent", shop=name, channel=channel, messages=len(group) - kept)
     log.info("recorded", shop=name, channel=channel, **counts, **({"not_sent": kept} if kept else {}))
-    if any(one.state not in ("retry_wait", "planned") for one in closed):
-        context.ring("decide", shop_id)
     if counts["planned"]:  # made anew, for somebody's next browser
         context.ring("prepare", shop_id)
     context.ring("deliver", shop_id)

@@ -151,3 +151,14 @@ async def test_the_doctor_says_when_nobody_reads_what_comes_back(sent):
 
 def vars_of(book: Any) -> dict[str, Any]:
     return {name: getattr(book, name) for name in book.__dataclass_fields__}
+
+
+async def test_addresses_that_the_relay_itself_refuses_put_the_brake_on(make_town, make_buyer):
+    """No report comes by mail then: the answer to RCPT is all there is."""
+    town = await make_town()
+    for number in range(6):
+        town.letters.refuse[f"p{number}@example.org"] = "550 5.1.1 no such user"
+        await town.leaves_cart(f"c{number}", make_buyer(f"p{number}"), "red")
+    await town.passes(hours=1, minutes=1)
+    now = await shop_now(town.context.pool)
+    assert [one.cause for one in await brake.pauses(town.context.pool, now)] == ["bounces"]

@@ -116,9 +116,11 @@ async def silence(context: Context, now: datetime) -> list[Reason]:
     shops, channels = _shops(context), list(context.channels)
     waiting = await pulse.waiting(context.pool, shops, channels, now - span)
     late = [one for one in await pulse.behind(context.pool, shops, channels, now) if one.late > span]
-    stuck = {one.shop_id for one in waiting if one.untried or one.in_vain >= IN_VAIN}
-    stuck |= {one.shop_id for one in late if one.name in ("inbox", "enrol", "decide", "prepare")}
-    quiet = {shop for shop in sorted(stuck) if not await pulse.accepted_within(context.pool, shop, span)}
+    stuck: set[tuple[int, str | None]] = {
+        (one.shop_id, one.channel) for one in waiting if one.untried or one.in_vain >= IN_VAIN
+    }
+    stuck |= {(one.shop_id, None) for one in late if one.name in ("inbox", "enrol", "decide", "prepare")}
+    quiet = {shop for shop, channel in stuck if not await pulse.accepted_within(context.pool, shop, channel, span)}
     metrics.silent_shops.set(len(quiet))
     return of_silence(quiet, waiting, _names(context), span)
 

@@ -70,9 +70,9 @@ async def waiting(
     return [Waiting(**{name: row[name] for name in Waiting.__slots__}) for row in rows]
 
 
-async def accepted_within(db: Connection | Pool, shop_id: int, span: timedelta) -> bool:
-    """Machine time: whether a relay has taken a message of this shop within that span."""
-    return cast(bool, await sql.accepted_within(db, shop_id=shop_id, span=span))
+async def accepted_within(db: Connection | Pool, shop_id: int, channel: str | None, span: timedelta) -> bool:
+    """Machine time: whether a message of this shop was taken within that span. `channel` None: on any."""
+    return cast(bool, await sql.accepted_within(db, shop_id=shop_id, channel=channel, span=span))
 
 
 async def leases_overdue(db: Connection | Pool, shops: Sequence[int]) -> dict[int, int]:

@@ -48,10 +48,13 @@ CROSS JOIN LATERAL (
 WHERE fresh.messages + back.messages > 0 ORDER BY s.shop_id, n.channel;
 
 -- name: accepted_within$
--- Whether a relay has taken anything of this shop lately.
+-- Whether a provider has taken anything of this shop lately, on this channel or on any.
 SELECT EXISTS (
-    SELECT FROM attempt WHERE shop_id = :shop_id AND started_real > (SELECT clock_timestamp() - :span::interval - interval '15 min')
-        AND outcome = 'accepted' AND closed_real > (SELECT clock_timestamp() - :span::interval));
+    SELECT FROM attempt a
+    WHERE a.shop_id = :shop_id AND a.started_real > (SELECT clock_timestamp() - :span::interval - interval '15 min')
+        AND a.outcome = 'accepted' AND a.closed_real > (SELECT clock_timestamp() - :span::interval)
+        AND (:channel::text IS NULL OR EXISTS (SELECT FROM message m
+            WHERE m.shop_id = a.shop_id AND m.id = a.message_id AND m.channel = :channel)));
 
 -- name: leases_overdue
 -- Claims that nobody has given up or called unknown, 60 s after their lease: the sweep does not run.

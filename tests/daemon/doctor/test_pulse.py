@@ -228,3 +228,12 @@ async def test_a_ping_that_fails_says_so_without_its_address(context, capfd, sta
     said = capfd.readouterr()
     assert "ClientError" in said.out + said.err
     assert "secret-7" not in said.out + said.err
+
+
+async def test_notices_on_the_pages_do_not_hide_that_no_mail_leaves(context):
+    await due_message(context, timedelta(minutes=11))
+    taken = await write_letter(context.pool, context.shop_ids["main"], "bob@example.org")
+    await context.pool.execute("UPDATE message SET channel = 'onsite' WHERE id = $1", taken.id)
+    assert await about(context) == ["bell", "silence"]
+    await context.pool.execute("UPDATE message SET channel = 'email' WHERE id = $1", taken.id)
+    assert await about(context) == ["bell"]

@@ -15,7 +15,7 @@ from daemon.batcher import Batcher
 from daemon.clock import monotonic
 from daemon.context import Context
 from daemon.errors import ConfigurationError
-from daemon.flow import mails
+from daemon.flow import allowances, mails
 from daemon.flow.deliver import MARGIN, MOST, Delivery
 from daemon.flow.optin import CHANNELS, code_hash, make_token, token_hash
 from daemon.flow.pace import pace_of
@@ -55,18 +55,33 @@ async def due_requests(context: Context, shop_id: int, now: datetime) -> int:
             sender.queued.add(message.fence)
             if sender.pace is not None:
                 sender.pace.expected.add(message.fence)
-        if claimed:
-            task = asyncio.create_task(channel.hand_over(claimed, sender.may_leave, sender.report))
+        for group in _by_place(sender, claimed):
+            task = asyncio.create_task(_at_its_place(sender, group))
             sender.under_way.add(task)
             task.add_done_callback(sender.under_way.discard)
     return gated
 
 
+def _by_place(sender: Delivery, claimed: Sequence[Message]) -> list[list[Message]]:
+    """Those that leave at once, and each that has a place in a provider's line by itself."""
+    at_once = [one for one in claimed if one.id not in sender.places]
+    return [*([at_once] if at_once else []), *([one] for one in claimed if one.id in sender.places)]
+
+
+async def _at_its_place(sender: Delivery, group: Sequence[Message]) -> None:
+    place = sender.places.pop(group[0].id, None)
+    if place is not None:
+        await asyncio.sleep(place - monotonic())
+    await sender.channel.hand_over(group, sender.may_leave, sender.report)
+
+
 async def claim(
     context: Context, shop_id: int, channel: Channel, now: datetime, most: int
 ) -> tuple[int, list[Message]]:
-    """(how many were at the gate, those that may leave). Tokens are made here: only their hashes are ever kept."""
+    """(how many were at the gate, those that may leave). Tokens are made here: only their hashes are ever kept. What
+    the relay and the providers of mailboxes allow holds for these mails, too."""
     lease = channel.longest() + MARGIN
+    plan = allowances.plan_of(context, shop_id, channel.name)
 
     async def once(db: Connection) -> tuple[int, list[Message]]:
         waiting = await optins.at_the_gate(db, shop_id, channel.name, most, now)
@@ -76,6 +91,9 @@ async def claim(
             moves.append(move)
             if content is not None:
                 carried[one.id] = (str(one.address), content)
+        if plan is not None:
+            addresses = {number: address for number, (address, _) in carried.items()}
+            moves = await _within(db, delivery(context, shop_id, channel), plan, moves, addresses)
         fences = await optins.move(db, shop_id, moves, now, lease)
         points.reached("before_claim_commit")
         return len(waiting), [Message(shop_id, -number, fence, *carried[number]) for number, fence in fences.items()]
@@ -84,6 +102,19 @@ async def claim(
     if found:
         points.reached("after_claim_commit")
     return found, claimed
+
+
+async def _within(
+    db: Connection, sender: Delivery, plan: allowances.Plan, moves: Sequence[Move], addresses: Mapping[int, str]
+) -> list[Move]:
+    """The same moves; those that do not fit wait for a minute."""
+    wishes = [allowances.Wish(number, allowances.domain_of(address)) for number, address in addresses.items()]
+    found = await allowances.reserve(db, sender.channel.name, plan, wishes)
+    rests = {number: place.reason for number, place in found.items() if isinstance(place, allowances.Rest)}
+    for number, place in found.items():
+        if isinstance(place, allowances.Place) and place.wait:
+            sender.places[-number] = monotonic() + place.wait
+    return [Move(one.id, "hold", rests[one.id]) if one.id in rests else one for one in moves]
 
 
 def _passage(context: Context, shop_id: int, channel: str, one: AtGate, now: datetime) -> tuple[Move, Content | None]:
@@ -152,6 +183,7 @@ def delivery(context: Context, shop_id: int, channel: Channel) -> Delivery:
         points.reached("recorded")
         if faults := [outcome for _, outcome in group if outcome.rest_channel]:
             await messages.rest_channel(context.pool, shop_id, channel.name, faults[0].error)
+        await allowances.heed(context, channel.name, group)
         log.info("recorded", shop=context.shop_called(shop_id), channel=channel.name, opt_ins=len(closed))
         return [None] * len(group)
 

@@ -247,3 +247,22 @@ async def test_a_shop_asks_by_an_event_and_the_page_confirms(town):
         assert answer.status == 404
     async with town.http.post(link, data={"do": "other"}) as answer:
         assert answer.status == 400
+
+
+async def test_requests_keep_to_what_the_relay_and_the_providers_allow(make_town):
+    """They count in the same rows as all other mails, so what they take is no longer there for those."""
+    town = await make_town(smtp_per_day=2, smtp_domain_rates="slow.example=1/h")
+    await asks(town)
+    await asks(town, replace(ADA, email="one@slow.example"))
+    await asks(town, replace(ADA, email="two@slow.example"))
+    assert await town.value("SELECT reason FROM opt_in WHERE state = 'waiting'") == (
+        "held by the allowance of the relay: 2 in 24 hours"
+    )
+    town.context.settings = town.context.settings.model_copy(update={"smtp_per_day": 9})
+    await town.context.pool.execute("UPDATE opt_in SET retry_real = clock_timestamp() WHERE state = 'waiting'")
+    town.context.ring("confirm", town.shop_id)
+    await town.settles()
+    assert await town.value("SELECT reason FROM opt_in WHERE state = 'waiting'") == (
+        "held by the allowance of slow.example: 1/h"
+    )
+    assert [to for to, _ in town.letters.taken] == ["ada@example.org", "one@slow.example"]

@@ -160,12 +160,14 @@ class Runner:
         taken, taken_at = None, 0.0
         try:
             while not context.stopping.is_set():
+                now = None
                 if not one.shared and (taken is None or monotonic() - taken_at > RENEW):
                     taken_at = monotonic()
                     taken = await work.take(context.pool, shop_id, name, context.process, LEASE)
                     if taken is None:
                         return
-                found = await one.do(context, shop_id, await clock.shop_now(context.pool))
+                    now = taken.now
+                found = await one.do(context, shop_id, now or await clock.shop_now(context.pool))
                 await self._well((name, shop_id), taken.failures if taken else 0)
                 self._tell(name, shop_id, found)
                 if found < one.full:
@@ -176,8 +178,13 @@ class Runner:
 
     def _tell(self, name: str, shop_id: int, found: int) -> None:
         """Whoever bought or withdrew is taken out of the ad audiences at once."""
-        if found and name in MAY_END_A_STAY:
+        if found and name in MAY_END_A_STAY and self._has_audiences(shop_id):
             self.context.ring("audiences", shop_id)
+
+    def _has_audiences(self, shop_id: int) -> bool:
+        """Those whom this process does not know how to reach are looked at in their turn."""
+        shop = self.context.keeper.book.shops.get(self.context.shop_called(shop_id))
+        return bool(self.context.audiences.get(shop_id) or (shop and shop.audiences))
 
     async def _well(self, key: tuple[str, int], failures: int) -> None:
         """It worked: what was said of it before no longer holds."""

@@ -26,6 +26,8 @@ class Taken:
     last_good_at: datetime | None
     resting: bool
     """It failed, and is to be left alone for a while."""
+    now: datetime
+    """Shop time."""
 
 
 @dataclass(frozen=True, slots=True)

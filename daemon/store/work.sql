@@ -10,7 +10,8 @@ UPDATE work SET due_at = :now WHERE shop_id = :shop_id AND name = :name AND due_
 -- Single-flight: the row is ours until the lease is over, unless somebody else has it. Who has it may renew it.
 UPDATE work SET holder = :holder, lease_until_real = clock_timestamp() + :lease
 WHERE shop_id = :shop_id AND name = :name AND (holder IS NULL OR holder = :holder OR lease_until_real < clock_timestamp())
-RETURNING state, due_at, failures, last_good_at, coalesce(rest_until_real > clock_timestamp(), false) AS resting;
+RETURNING state, due_at, failures, last_good_at, coalesce(rest_until_real > clock_timestamp(), false) AS resting,
+    (SELECT base_shop + (clock_timestamp() - base_real) * speed::float8 FROM clock) AS now;
 
 -- name: give_back!
 UPDATE work SET holder = NULL, lease_until_real = NULL

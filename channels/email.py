@@ -31,7 +31,7 @@ from channels.base import (
 )
 from channels.compose import BadContent
 from channels.letter import Draft, draft
-from channels.line import Host, Line, open_line
+from channels.line import SILENCE, Host, Line, open_line
 from channels.pool import Pool
 from channels.replies import Reply, said
 from channels.smtp import Envelope, Gate, ask, transact
@@ -289,6 +289,7 @@ def host_of(config: Config) -> Host:
         greets_as=config.helo or own_name(),
         connect_within=config.connect_within.total_seconds(),
         answer_within=config.answer_within.total_seconds(),
+        silence=max(5.0, min(SILENCE, config.to_dot.total_seconds())),
     )
 
 

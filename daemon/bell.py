@@ -35,6 +35,8 @@ MOST_RUNG = 100
 """Entries kept while nobody listens."""
 LOOK_EVERY = 1
 """Whole seconds after which a worker that nothing woke looks all the same: an entry may have been taken and lost."""
+HEARD_WITHIN = 5.0
+"""Seconds for an answer, longer than `LOOK_EVERY`: a server that vanished does not even say that it is gone."""
 NEW_ID_EVERY = 5.0
 """Seconds. A job of the same id is not queued twice; one that was lost with its worker is rung anew after this."""
 UNHEARD = 2.0
@@ -166,6 +168,16 @@ async def wake(redis: ArqRedis) -> None:
 
 class Listener(Worker):
     """arq's worker, which waits for the next ring after each look instead of looking twenty times a second."""
+
+    async def main(self) -> None:
+        """Ends with a TimeoutError where no answer comes; then whoever runs this begins anew."""
+        async with asyncio.timeout(HEARD_WITHIN):
+            self._pool = await create_pool(self.redis_settings, default_queue_name=QUEUE)
+        connections = self._pool.connection_pool
+        await connections.disconnect()
+        connections.reset()  # type: ignore[no-untyped-call]
+        connections.connection_kwargs["socket_timeout"] = HEARD_WITHIN  # for each answer: arq has no word for it
+        await super().main()
 
     async def heart_beat(self) -> None:
         """The end of each look."""

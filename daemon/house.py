@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-import asyncpg
 import structlog
 
 from daemon import mail
@@ -28,7 +27,7 @@ from daemon.opening import open_channels
 from daemon.schema import check_schema, lacks
 from daemon.settings import Settings
 from daemon.store import shops
-from daemon.store.database import Pool, connect_pool
+from daemon.store.database import Pool, connect, connect_pool
 from daemon.tokens import Secrets
 
 log = structlog.get_logger()
@@ -141,7 +140,7 @@ async def close_pool(pool: Pool) -> None:
 
 async def bring_up(database_url: str) -> None:
     """Migrate if need be. What migrates is slow to import, so only then."""
-    connection = await asyncpg.connect(database_url)
+    connection = await connect(database_url)
     try:
         await check_schema(connection)
     except ConfigurationError:

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 
 from daemon.errors import TemporaryError
 from daemon.schema import refuse_unknown
+from daemon.store import database
 from migrations.files import SQL_FOLDER
 from migrations.history import History
 
@@ -43,7 +44,7 @@ async def migrate(url: str, sql_folder: Path = SQL_FOLDER) -> list[str]:
 
 async def _once(url: str, sql_folder: Path) -> list[str]:
     async def connect() -> "asyncpg.Connection[asyncpg.Record]":
-        connection = await asyncpg.connect(url)
+        connection = await database.connect(url)
         with suppress(asyncpg.InvalidParameterValueError):  # a server on an odd system cannot look after its clients
             await connection.execute(f"SET client_connection_check_interval = '{NOTICED}'")
         return connection

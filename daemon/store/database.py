@@ -33,6 +33,16 @@ GRACE = 3.0
 """Seconds longer than the server's limit that an answer is waited for: after that the line is dead, not the query."""
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
 """A host that vanished is noticed by our kernel within a quarter of a minute (tcp(7): seconds, milliseconds)."""
+VANISHED = {
+    "idle_in_transaction_session_timeout": "30s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25s",
+}
+"""The same for the server: what a host that vanished held, persons or a session, is free within half a minute. Probes
+are sent only where everything was acknowledged; in the middle of an answer the last of these speaks, which without it
+are 15 minutes, and two hours for probes."""
 DEADLOCKS = ("40P01", "40001")
 READ_ONLY = "25006"
 DISK_FULL = "53100"
@@ -40,11 +50,7 @@ SETTINGS = {
     "application_name": "tillbell",
     "timezone": "UTC",
     "synchronous_commit": "on",
-    # A host that vanished in the middle of a transaction must not keep persons locked.
-    "idle_in_transaction_session_timeout": "30s",
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
-    "tcp_keepalives_count": "3",
+    **VANISHED,
 }
 
 
@@ -85,6 +91,13 @@ async def connect_pool(url: str, size: int = 6, limit: float = LIMIT) -> Pool:
         timeout=10,
         server_settings={**SETTINGS, "statement_timeout": f"{limit * 1000:.0f}"},
     )
+
+
+async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """A connection outside of any pool, whose statements may take their time. If a host vanishes, the other notices."""
+    connection = await asyncpg.connect(url, server_settings=VANISHED)
+    _watch_line(connection)
+    return connection
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:

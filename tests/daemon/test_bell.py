@@ -102,6 +102,24 @@ async def test_redis_goes_and_comes_back(town, valkey):
     await bell.close()
 
 
+async def test_who_listened_at_a_server_that_vanished_listens_at_its_successor(town, valkey, make_proxy):
+    """It was told nothing, not even that the connection is gone."""
+    there, line = Counting(town.context), await make_proxy(valkey.redis_url)
+    bell = Bell(town.context, None, valkey.redis_url)
+    answering = asyncio.create_task(answer_rings(town.context, there, line.before(valkey.redis_url)))
+    async with Redis.from_url(valkey.redis_url) as client, asyncio.timeout(60):
+        while not (await client.info("clients"))["blocked_clients"]:
+            await asyncio.sleep(0.01)
+        line.cut("down", fate="silence")
+        await line.until(lambda: line.fired == 1)
+        await bell.ring("sweep", town.shop_id)
+        assert await there.asked.get() == ("sweep", town.shop_id)
+    answering.cancel()
+    await asyncio.gather(answering, return_exceptions=True)
+    await there.rest()
+    await bell.close()
+
+
 async def test_what_rang_here_is_done_here_at_once(town):
     """A mail is not kept waiting for a queue when its worker is this very process."""
     runner = Counting(town.context)

@@ -88,6 +88,15 @@ async def test_one_that_is_killed_half_way_leaves_nothing_and_is_run_again(datab
     assert await db.fetchval("SELECT to_regclass('half')") is not None
 
 
+async def test_one_whose_host_vanishes_half_way_lets_go_of_its_tables(database, db, tmp_path):
+    """Nobody tells the server; it has to ask."""
+    limits = ("idle_in_transaction_session_timeout", "tcp_user_timeout", "tcp_keepalives_idle")
+    seen = ", ".join(f"current_setting('{name}') AS {name}" for name in limits)
+    newer = with_another(tmp_path, "9998_curious.sql", f"CREATE TABLE seen AS SELECT {seen};")
+    await migrate(database, newer)
+    assert tuple(await db.fetchrow("SELECT * FROM seen")) == ("30s", "25000", "10")
+
+
 async def test_a_table_that_is_held_makes_it_wait_and_nobody_behind_it(database, db, tmp_path, monkeypatch):
     """Whoever waits for a table keeps all others from it: so the migration lets go, and comes again."""
     monkeypatch.setattr(daemon.migrate, "LOCK_TIMEOUT", "50ms")

@@ -9,7 +9,17 @@ import asyncpg
 import pytest
 
 from daemon.clock import monotonic
-from daemon.store.database import GRACE, PATIENCE, Unanswered, again, connect_pool, is_transient, transaction
+from daemon.store.database import (
+    GRACE,
+    PATIENCE,
+    VANISHED,
+    Unanswered,
+    again,
+    connect,
+    connect_pool,
+    is_transient,
+    transaction,
+)
 
 LIMIT = 1.0
 SLACK = 20.0
@@ -111,3 +121,16 @@ async def test_a_host_that_vanished_is_noticed_by_our_kernel(distant):
         assert line.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
         assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+
+
+async def test_a_host_of_ours_that_vanished_is_noticed_by_the_server(database):
+    """Else it would keep persons locked for a quarter of an hour, and what it was migrating for two hours."""
+    pool, alone = await connect_pool(database), await connect(database)
+    for one in (pool, alone):
+        told = dict(await one.fetch("SELECT name, setting FROM pg_settings WHERE name = ANY($1::text[])", [*VANISHED]))
+        assert told["idle_in_transaction_session_timeout"] == "30000"
+        assert told["tcp_user_timeout"] == "25000"
+        probes = [int(told[f"tcp_keepalives_{word}"]) for word in ("idle", "interval", "count")]
+        assert probes[0] + probes[1] * probes[2] == 25
+    await alone.close()
+    await pool.close()

@@ -1,18 +1,17 @@
-"""One life of the small world: what shop, customers, two workers and a relay do, and what must hold after it."""
+"""Lives in the small world: what shop, customers, two workers and a relay do, and what must hold after it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from channels.base import Outcome
-from daemon.shops.base import ConsentHint, Customer
-from tests.flow.faults.model import Basket, Model, Somebody
-from tests.flow.faults.small_world import Claimed, World, confirmed
+from tests.flow.faults.household import START, Household
+from tests.flow.faults.small_world import Claimed, News, World
 
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MINUTE = timedelta(seconds=60)
 TAKEN = ("sending", "accepted", "unknown")
 OUTCOMES: Mapping[str, Outcome] = {
@@ -27,21 +26,21 @@ OUTCOMES: Mapping[str, Outcome] = {
 
 
 class Life:
-    """Three customers and three guests; two workers, of which one may die; a relay that does what it likes."""
+    """Households at the same shop, in the same time; two workers, of which one may die; a relay that does what it
+    likes. Each household leads a life of its own: nothing that one does may be felt by another."""
 
-    def __init__(self, world: World, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, world: World, loop: asyncio.AbstractEventLoop, households: int = 1) -> None:
         self.world = world
         self.loop = loop
-        self.model = Model(START)
+        self.now = START
+        self.paused = False
+        self.homes = [Household(number) for number in range(households)]
         self.held: list[tuple[Claimed, int]] = []
         """Claimed, not yet handed to the relay; with the worker."""
         self.answers: list[tuple[Claimed, int, str]] = []
         """The relay has spoken, the worker has not recorded it yet."""
         self.late: list[tuple[Claimed, str]] = []
         """Answers that dead workers would have recorded."""
-        self.accepted: list[Claimed] = []
-        self.orders = 0
-        self.pieces: dict[str, int] = {}
         self.run(self.world.begins(START))
 
     def run(self, doing: Any) -> Any:
@@ -54,103 +53,33 @@ class Life:
             "an_answer_is_recorded": self.answers,
             "a_worker_dies": self.held or self.answers,
             "a_frozen_worker_wakes_up": self.late,
-            "a_reader_unsubscribes": self.accepted,
         }
         return bool(needs.get(what, True))
 
-    def who(self, kind: str, number: int) -> tuple[Somebody, str]:
-        """The person of a customer or of a guest, and the cart they use; born on first sight."""
-        key, address = f"{kind}{number}", f"{kind}{number}@example.org"
-        if key not in self.model.people:
-            self.model.people[key] = Somebody(address)
-        return self.model.people[key], f"cart-{key}"
+    def home(self, one: Claimed) -> Household:
+        return self.homes[int(one.cart.split("-")[1])]
 
-    def customer(self, kind: str, number: int, *consents: ConsentHint) -> Customer:
-        known, guest = self.who(kind, number)[0], kind == "g"
-        address = f"g{number}@example.org" if guest else known.address
-        return Customer("" if guest else f"k{number}", address, is_guest=guest, consents=consents)
-
-    def a_cart_changes(self, kind: str, number: int, pieces: int, agrees: bool = True) -> None:
-        who, ref = self.who(kind, number)
-        agrees = agrees and who.consent == ""
-        basket = who.baskets.get(ref)
-        who.steady = who.steady and not who.baskets and not who.bought
-        self.run(self.world.cart(ref, self.customer(kind, number, *(confirmed() if agrees else ())), pieces))
-        who.consent = "confirmed" if agrees else who.consent
-        if basket is None or not basket.full:
-            who.baskets[ref] = Basket(self.model.now, self.model.now)
-            self.pieces[ref] = pieces
-        elif self.pieces[ref] != pieces:
-            basket.changed = self.model.now
-            self.pieces[ref] = pieces
-
-    def a_cart_is_emptied(self, kind: str, number: int) -> None:
-        who, ref = self.who(kind, number)
-        self.run(self.world.cart(ref, self.customer(kind, number), 0))
-        who.steady = False
-        if ref in who.baskets:
-            who.baskets[ref].full = False
-            self.pieces[ref] = 0
-
-    def an_order_arrives(self, kind: str, number: int) -> None:
-        """At once or late, with the cart's number or without."""
-        who, ref = self.who(kind, number)
-        self.orders += 1
-        linked, late = self.orders % 2 == 0, (0, 40, 0, 700)[self.orders % 4]
-        placed = self.model.now - timedelta(minutes=late)
-        self.run(self.world.order(self.orders, self.customer(kind, number), placed, ref if linked else ""))
-        who.bought.append(placed)
-        who.steady = False
-        if linked and ref in who.baskets:
-            who.baskets[ref].full = False
-            self.pieces[ref] = 0
-
-    def somebody_is_in_the_shop(self, kind: str, number: int) -> None:
-        who, ref = self.who(kind, number)
-        pieces = self.pieces.get(ref, 0)
-        if pieces:
-            self.run(self.world.cart(ref, self.customer(kind, number), pieces, online=True))
-            who.active, who.steady = self.model.now, False
-
-    def consent_is_withdrawn(self, kind: str, number: int) -> None:
-        who, _ = self.who(kind, number)
-        self.run(self.world.says(self.customer(kind, number, ConsentHint("email_mkt", "withdrawn"))))
-        who.consent, who.steady = "withdrawn", False
-
-    def a_guest_turns_out_to_be_a_customer(self, number: int) -> None:
-        account, guest = self.who("k", number)[0], self.who("g", number)[0]
-        if account is guest:
-            return
-        account.address = guest.address
-        self.run(self.world.says(self.customer("k", number)))
-        account.swallows(guest)
-        self.model.people[f"g{number}"] = account
-
-    def a_reader_unsubscribes(self, number: int) -> None:
-        one = self.accepted[number % len(self.accepted)]
-        who = self.model.owner(one.cart)
-        self.run(self.world.opts_out(one.message))
-        self.model.suppressed.add(who.address)
-        who.consent = "withdrawn" if who.consent else ""
-        who.steady = False
-
-    def an_address_is_suppressed(self, kind: str, number: int) -> None:
-        who, _ = self.who(kind, number)
-        self.run(self.world.suppresses(who.address))
-        self.model.suppressed.add(who.address)
-        who.steady = False
+    def people_do(self, deeds: Iterable[tuple[Household, str, Mapping[str, Any]]]) -> None:
+        """What somebody of these households does, and with what; the shop hears of all at once."""
+        news = News()
+        for home, what, words in deeds:
+            getattr(home, what)(news, **words)
+        self.run(self.world.hears(news))
 
     def the_brake_is_pulled_or_let_go(self) -> None:
-        self.model.paused = not self.model.paused
-        self.run(self.world.brakes(on=self.model.paused))
-        self.model.resumed = self.model.now
+        self.paused = not self.paused
+        self.run(self.world.brakes(on=self.paused))
+        for home in self.homes:
+            home.model.paused, home.model.resumed = self.paused, self.now
 
     def time_passes(self, minutes: int, planned: bool) -> None:
         """Whoever holds a message for longer than the thirty seconds to the final dot drops it."""
         self.record([(one, "withheld") for one, _ in self.held])
         self.held.clear()
-        self.model.now += timedelta(minutes=minutes)
-        self.run(self.world.turns_to(self.model.now))
+        self.now += timedelta(minutes=minutes)
+        for home in self.homes:
+            home.model.now = self.now
+        self.run(self.world.turns_to(self.now))
         if planned:
             self.run(self.world.plans())
 
@@ -161,22 +90,25 @@ class Life:
         self.run(self.world.sweeps())
 
     def a_worker_claims(self, worker: int, most: int) -> None:
-        self.claim(worker, most)
+        self.claim(worker, most * len(self.homes))
 
-    def a_worker_delivers(self, worker: int, fates: list[str], told: bool) -> None:
+    def a_worker_delivers(self, worker: int, fates: Sequence[str], told: bool) -> None:
+        """As many as there are fates. What it is told, it records as a group, as the daemon does."""
         self.claim(worker, len(fates))
-        for fate in fates[: len(self.held)]:
-            self.hand_over(len(self.held) - 1, fate)
-        while told and self.answers:
-            one, _, fate = self.answers.pop()
-            self.record([(one, fate)])
+        self.hand_over(self.held[: -len(fates) - 1 : -1], fates)
+        if told:
+            self.record([(one, fate) for one, _, fate in self.answers])
+            self.answers.clear()
 
-    def the_relay_is_asked(self, number: int, fate: str) -> None:
-        self.hand_over(number % len(self.held), fate)
+    def the_relay_is_asked(self, number: int, fates: Sequence[str]) -> None:
+        first = number % len(self.held)
+        self.hand_over(self.held[first : first + len(fates)], fates)
 
     def an_answer_is_recorded(self, number: int) -> None:
-        one, _, fate = self.answers.pop(number % len(self.answers))
-        self.record([(one, fate)])
+        first = number % len(self.answers)
+        some = slice(first, first + len(self.homes))
+        self.record([(one, fate) for one, _, fate in self.answers[some]])
+        del self.answers[some]
 
     def a_worker_dies(self, worker: int) -> None:
         """What it held is unknown once its lease is over, whatever the relay did with it."""
@@ -188,7 +120,7 @@ class Life:
         reaped = self.run(self.world.reaps(dead))
         assert sorted(reaped) == sorted(one.message for one in dead)
         for one in dead:
-            self.model.spent.add((one.cart, one.step))
+            self.home(one).model.spent.add((one.cart, one.step))
 
     def a_frozen_worker_wakes_up(self) -> None:
         """Its answers come late. What the relay took becomes accepted; a late `busy` has nothing sent again."""
@@ -205,70 +137,48 @@ class Life:
             if not self.claim(0, 64):
                 break
             self.finish()
-        assert self.model.expected() == set()
+        assert [left for home in self.homes if (left := home.model.expected())] == []
         assert self.run(self.world.contradictions(MINUTE)) == []
 
     def finish(self) -> None:
-        while self.held:
-            self.hand_over(0, "taken")
-        for one, _, fate in self.answers:
-            self.record([(one, fate)])
+        self.hand_over(self.held, ["taken"] * len(self.held))
+        self.record([(one, fate) for one, _, fate in self.answers])
         self.answers.clear()
 
     def claim(self, worker: int, most: int) -> int:
         """How many were at the gate. Each that it let through is held against the model."""
-        at_the_gate, claims = self.run(self.world.claims(most))
-        for one in claims:
-            model, key = self.model, (one.cart, one.step)
-            assert model.objection(*key) == "", f"{key} was claimed: {model.objection(*key)}"
-            assert one.grounded
-            assert model.relayed[one.recovery, one.step] == 0, f"{key} was claimed again"
-            model.owner(one.cart).counted[one.message] = model.now
+        found: tuple[int, list[Claimed]] = self.run(self.world.claims(most))
+        for one in found[1]:
+            self.home(one).passes(one)
             self.held.append((one, worker))
-        return at_the_gate
+        return found[0]
 
-    def hand_over(self, number: int, fate: str) -> None:
-        one, worker = self.held.pop(number)
-        model = self.model
-        who = model.owner(one.cart)
-        wanted = self.run(self.world.still_wanted(one))
-        if model.forbidden(who, who.baskets[one.cart]) in ("bought", "suppressed", "withdrawn"):
-            assert not wanted, "it was handed over after what forbids it was committed"
-        assert wanted or not who.steady
-        fate = fate if wanted else "withheld"
-        if fate.startswith("taken"):
-            model.relayed[one.recovery, one.step] += 1
-        self.answers.append((one, worker, fate))
+    def hand_over(self, some: Sequence[tuple[Claimed, int]], fates: Sequence[str]) -> None:
+        """These of the held ones, after a last look at each."""
+        if not some:
+            return
+        wanted = self.run(self.world.still_wanted([one for one, _ in some]))
+        for (one, worker), fate in zip(list(some), fates, strict=False):
+            self.held.remove((one, worker))
+            self.answers.append((one, worker, self.home(one).leaves(one, fate, wanted=one.message in wanted)))
 
-    def record(self, told: list[tuple[Claimed, str]], *, late: bool = False) -> None:
+    def record(self, told: Sequence[tuple[Claimed, str]], *, late: bool = False) -> None:
         if not told:
             return
         self.run(self.world.records([(one, OUTCOMES[fate]) for one, fate in told]))
         for one, fate in told:
-            self.note(one, fate, late=late)
-
-    def note(self, one: Claimed, fate: str, *, late: bool) -> None:
-        model = self.model
-        who = model.owner(one.cart)
-        if fate == "taken":
-            self.accepted.append(one)
-        if fate in ("refused", "barred") or (fate in ("busy", "withheld") and not late):
-            who.counted.pop(one.message, None)
-        if fate == "barred":
-            model.suppressed.add(who.address)
-            who.steady = False
-        if fate == "busy" and not late:
-            model.tries[one.cart, one.step] += 1
-        elif fate != "withheld":
-            model.spent.add((one.cart, one.step))
+            self.home(one).learns(one, fate, late=late)
 
     def nothing_was_sent_twice_or_lost(self) -> None:
         """The relay's own count beside the books."""
-        assert all(count == 1 for count in self.model.relayed.values() if count)
+        relayed: Counter[tuple[int, str]] = Counter()
+        for home in self.homes:
+            relayed += home.model.relayed
+        assert all(count == 1 for count in relayed.values())
         states = self.run(self.world.states())
-        for key, count in self.model.relayed.items():
-            assert not count or states[key] in TAKEN, f"{key} was taken, and is {states[key]}"
-        recorded = {(one.recovery, one.step) for one in self.accepted}
+        for key in relayed:
+            assert states[key] in TAKEN, f"{key} was taken, and is {states[key]}"
+        recorded = {(one.recovery, one.step) for home in self.homes for one in home.accepted}
         assert recorded == {key for key, state in states.items() if state == "accepted"}
 
     def the_books_are_clean(self) -> None:

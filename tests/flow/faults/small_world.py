@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -69,6 +69,19 @@ class Claimed:
     grounded: bool
 
 
+@dataclass
+class News:
+    """What is said at one moment: by the shop, by readers of mails, by the admin."""
+
+    carts: list[CartSnapshot] = field(default_factory=list)
+    orders: list[OrderSnapshot] = field(default_factory=list)
+    customers: list[Customer] = field(default_factory=list)
+    """A consent, another address."""
+    opted_out: list[int] = field(default_factory=list)
+    """By which messages."""
+    suppressed: list[str] = field(default_factory=list)
+
+
 def settings(folder: Path, database: str, policy: str = POLICY, shops: str = SHOPS) -> Settings:
     rules = folder / "rules"
     rules.mkdir(exist_ok=True)
@@ -129,50 +142,39 @@ class World:
 
     async def cart(self, ref: str, customer: Customer, pieces: int, *, online: bool = False) -> None:
         """As the shop pushes it; no pieces: it was emptied."""
-        line = Line("red", "red", "Schuh", Decimal(pieces), Decimal(10), product_url="https://shop.example/p/red")
-        seen = self.now if online else None
-        lines = (line,) if pieces else ()
-        shown = CartSnapshot(ref, customer, lines, "EUR", Decimal(10) * pieces, online_at=seen)
+        await self.hears(News(carts=[shown(ref, customer, pieces, self.now if online else None)]))
 
+    async def hears(self, news: News) -> None:
+        """Each kind in a transaction of its own, as the shop pushes them; each opt-out and the admin's word, too."""
+        if news.carts:
+            await self._kept(lambda db: keep.keep_carts(self.context, db, self.shop_id, news.carts, self.look()))
+        if news.orders:
+            await self._kept(lambda db: keep.keep_orders(self.context, db, self.shop_id, news.orders, self.look()))
+        if said := news.customers:
+            version = self.look().version
+            await self._kept(lambda db: persons.keep(self.context, db, self.shop_id, said, self.now, version))
+        for message in news.opted_out:
+            hit = Hit(uuid.UUID(int=message), "unsubscribed", self.shop_id, message, at=self.now)
+            await optout.settle(self.context.pool, hit)
+        if news.suppressed:
+            await self._suppresses(news.suppressed)
+
+    async def _kept(self, keeping: Callable[[Any], Awaitable[Any]]) -> None:
         async def body(db: Any) -> None:
             await work.serialise(db, self.shop_id)
-            await keep.keep_carts(self.context, db, self.shop_id, [shown], self.look())
+            await keeping(db)
 
         await self.write(body)
 
-    async def order(self, number: int, customer: Customer, placed_at: datetime, cart_ref: str) -> None:
-        bought = OrderSnapshot(
-            f"o{number}", placed_at, "paid", "purchase", Decimal(10), "EUR", customer.ref, customer.email,
-            cart_ref=cart_ref,
-        )  # fmt: skip
-
-        async def body(db: Any) -> None:
-            await work.serialise(db, self.shop_id)
-            await keep.keep_orders(self.context, db, self.shop_id, [bought], self.look())
-
-        await self.write(body)
-
-    async def says(self, customer: Customer) -> None:
-        """A word of the shop about somebody: a consent, another address."""
-
-        async def body(db: Any) -> None:
-            await work.serialise(db, self.shop_id)
-            await persons.keep(self.context, db, self.shop_id, [customer], self.now, self.look().version)
-
-        await self.write(body)
-
-    async def opts_out(self, message: int) -> None:
-        hit = Hit(uuid.UUID(int=message), "unsubscribed", self.shop_id, message, at=self.now)
-        await optout.settle(self.context.pool, hit)
-
-    async def suppresses(self, address: str) -> None:
+    async def _suppresses(self, addresses: Sequence[str]) -> None:
         """As `tillbell suppress add` does."""
-        hmac = address_hmac(self.context.pepper, "email", address)
+        hmacs = [address_hmac(self.context.pepper, "email", address) for address in addresses]
 
         async def body(db: Any) -> None:
-            owners = await suppressions.owners(db, self.shop_id, [hmac])
+            owners = await suppressions.owners(db, self.shop_id, hmacs)
             await people.lock(db, self.shop_id, owners)
-            await suppressions.add(db, self.shop_id, "email", [Entry(hmac, "by hand", self.now)], "by hand")
+            entries = [Entry(hmac, "by hand", self.now) for hmac in hmacs]
+            await suppressions.add(db, self.shop_id, "email", entries, "by hand")
             if owners:
                 await recoveries.end_of_persons(db, self.shop_id, owners, "not_allowed", self.now)
 
@@ -207,8 +209,10 @@ class World:
         """The works that the bell would ring for at this moment."""
         return [name for name, _ in await work.due(self.context.pool, [self.shop_id], self.now)]
 
-    async def still_wanted(self, one: Claimed) -> bool:
-        return bool(await messages.still_wanted(self.context.pool, self.shop_id, [(one.message, one.fence)]))
+    async def still_wanted(self, held: Sequence[Claimed]) -> set[int]:
+        """Which of these messages may leave, by the last look."""
+        asked = [(one.message, one.fence) for one in held]
+        return await messages.still_wanted(self.context.pool, self.shop_id, asked)
 
     async def records(self, told: Sequence[tuple[Claimed, Outcome]]) -> None:
         group = [(Message(self.shop_id, one.message, one.fence, one.address, None), out) for one, out in told]  # type: ignore[arg-type]
@@ -225,6 +229,7 @@ class World:
 
     async def sweeps(self) -> None:
         await messages.expire(self.context.pool, self.shop_id, self.now, 500)
+        await brake.free(self.context.pool, self.shop_id, self.now)
 
     async def contradictions(self, overdue: timedelta = NO_END) -> list[str]:
         found = await books.violations(self.context.pool, self.now, overdue)
@@ -240,3 +245,15 @@ class World:
 
 def confirmed() -> tuple[ConsentHint, ...]:
     return (ConsentHint("email_mkt", "confirmed", None, "newsletter", "double opt-in"),)
+
+
+def shown(ref: str, customer: Customer, pieces: int, online_at: datetime | None = None) -> CartSnapshot:
+    """A cart as the shop shows it; no pieces: it was emptied."""
+    line = Line("red", "red", "Schuh", Decimal(pieces), Decimal(10), product_url="https://shop.example/p/red")
+    return CartSnapshot(ref, customer, (line,) if pieces else (), "EUR", Decimal(10) * pieces, online_at=online_at)
+
+
+def bought(ref: str, customer: Customer, placed_at: datetime, cart_ref: str) -> OrderSnapshot:
+    return OrderSnapshot(
+        ref, placed_at, "paid", "purchase", Decimal(10), "EUR", customer.ref, customer.email, cart_ref=cart_ref
+    )

@@ -37,8 +37,9 @@ CONNECT = 5.0
 """Seconds for name, connection and TLS."""
 LIVES = timedelta(hours=12)
 """How long a push service may believe a signature; RFC 8292 allows 24 hours."""
-RENEWED = 3600.0
-"""Seconds after which an origin gets a new one."""
+RENEWED = timedelta(hours=1)
+"""After it an origin gets a new one."""
+NO_TIME = timedelta()
 ORIGINS = 1000
 LONGEST_WAIT = timedelta(days=1)
 HOSTS = (
@@ -166,7 +167,7 @@ class WebPush(Channel):
         headers = {
             "Authorization": self.identity.header(to.origin),
             "Content-Encoding": "aes128gcm",
-            "TTL": str(int(min(max(push.ttl, timedelta()), LONGEST_TTL).total_seconds())),
+            "TTL": str(int(min(max(push.ttl, NO_TIME), LONGEST_TTL).total_seconds())),
             "Urgency": push.urgency,
             **({"Topic": push.topic} if push.topic else {}),
         }
@@ -181,7 +182,7 @@ def hosts_of(more: Sequence[str]) -> Allowed:
     return allowed((*HOSTS, *more))
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(slots=True, repr=False)
 class Request:
     to: Target
     headers: dict[str, str]
@@ -202,7 +203,7 @@ class Identity:
         """The Authorization field; the audience is this origin, whatever was signed before."""
         now = self.now()
         known = self.made.get(origin)
-        if known is not None and timedelta() <= now - known[0] < timedelta(seconds=RENEWED):
+        if known is not None and NO_TIME <= now - known[0] < RENEWED:
             return known[1]
         header = self.signer.header(origin, self.contact, int((now + LIVES).timestamp()))
         self.signatures += 1

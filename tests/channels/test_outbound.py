@@ -1,11 +1,14 @@
 """No address that a stranger gives us leads to the inside: counted at a server that nobody may reach."""
 
 import asyncio
+import random
+import re
 import socket
 
 import pytest
 from aiohttp.abc import AbstractResolver
 
+from channels import outbound
 from channels.http import Asking
 from channels.outbound import Allowed, Forbidden, Outbound, allowed, is_public, target
 
@@ -204,3 +207,46 @@ async def test_proxy_of_the_environment_is_not_asked(canary, monkeypatch, unused
 def test_host_that_could_not_be_meant_is_refused(word):
     with pytest.raises(ValueError, match="not"):
         allowed([word])
+
+
+PIECES = [
+    *("https://", "http://", "HTTPS://", "fcm.googleapis.com", "web.push.apple.com", "push.apple.com", "evil.example"),
+    *(
+        "own.example",
+        "127.0.0.1",
+        "[::1]",
+        "x@",
+        "@",
+        ":443",
+        ":80",
+        ":",
+        "/",
+        "/x",
+        "//",
+        "?",
+        "#",
+        "\\",
+        "%2e",
+        "%40",
+    ),
+    *(".", "..", "-", "*.", "\n", " ", "é", "A", ";"),
+]
+
+
+def test_address_of_the_usual_form_is_read_as_any_other(monkeypatch):
+    """What is told at a glance is told by the two readers, too, which are asked about everything else."""
+    chance = random.Random(7)
+    may = allowed(("fcm.googleapis.com", "*.push.apple.com", "https://own.example"))
+    urls = ["https://" + "".join(chance.choices(PIECES, k=chance.randint(1, 4))) for _ in range(4000)]
+    glanced = [read(url, may) for url in urls]
+    assert len([one for one in glanced if one]) > 20
+    monkeypatch.setattr(outbound, "USUAL", re.compile("(?!)"))
+    assert [read(url, may) for url in urls] == glanced
+
+
+def read(url, may):
+    try:
+        found = target(url, may)
+    except Forbidden:
+        return None
+    return str(found.url), found.url.raw_host, found.origin

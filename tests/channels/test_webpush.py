@@ -1,6 +1,7 @@
 """One push, one POST: what it says, and what becomes of each answer of a push service."""
 
 import asyncio
+import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,7 +15,19 @@ from pywebpush import WebPusher
 
 from channels.base import Asked, Message, Push
 from channels.webpush import Config, WebPush, wish
-from channels.webpush_bytes import MOST, BadKey, bytes64, made, made_from, sealed, signer, text64, written
+from channels.webpush_bytes import (
+    MOST,
+    BadKey,
+    bytes64,
+    mac,
+    made,
+    made_from,
+    pads,
+    sealed,
+    signer,
+    text64,
+    written,
+)
 from daemon.demo.push_service import PushService
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -244,3 +257,9 @@ def test_key_of_a_data_folder_is_always_the_same_and_another_one_is_another():
 def test_what_is_no_private_key_is_refused(text):
     with pytest.raises(BadKey):
         signer(text)
+
+
+@pytest.mark.parametrize("length", [0, 1, 16, 32, 64])
+def test_what_the_keys_are_made_with_is_hmac(length):
+    key, message = bytes(range(length)), b"Content-Encoding: nonce\0\1"
+    assert mac(pads(key), message) == hmac.digest(key, message, "sha256")

@@ -30,11 +30,13 @@ NEAR = 1_000
 """Beats, an hour or more: so close to what this host remembers, a database that has moved is the newest one."""
 FULL_REST = 30.0
 """Seconds without a claim after the database had no room: what leaves must be able to be recorded."""
+LEAP = 100_000_000
+"""Messages that may have been sent since a backup was made: their numbers are not given to others."""
 LOOK_EVERY = 2.0
 MEGABYTE = 1024 * 1024
 OLDER = (
-    "this database is older than what this host remembers of it: a backup was restored, so what was sent and who "
-    "unsubscribed since then is forgotten; `tillbell resume` goes on without what was due before"
+    "this database is older than what this host remembers of it: a backup was restored, so what was sent, and who "
+    "unsubscribed or was erased since then, is forgotten; `tillbell resume` goes on without what was due before"
 )
 COPY = (
     "this database was copied or restored from another server, which may be sending the same; make sure that only one "
@@ -91,6 +93,7 @@ class Vigil:
             reason = OLDER if older else COPY
             if await instance.hold(db, reason, now):
                 log.error("held", because=reason)
+            await instance.leap(db, LEAP)
         elif told.silence > LONG:
             reason = (
                 f"nothing ran for {told.silence.total_seconds() / 3600:.0f} hours: what was due then is not made up for"

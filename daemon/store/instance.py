@@ -54,6 +54,11 @@ async def hold(db: Connection, reason: str, now: datetime) -> int:
     return len(await sql.hold(db, reason=reason, now=now))
 
 
+async def leap(db: Connection, by: int) -> None:
+    """Numbers of messages, requests and claims go on so much later."""
+    await sql.leap(db, by=by)
+
+
 async def put_back(db: Connection, by: timedelta, channels: Sequence[str], now: datetime) -> None:
     """The server's clock was put back by so much: stamps in its future follow. `now`: shop time."""
     await sql.put_back(db, by=by, channels=sorted(channels), now=now)

@@ -22,6 +22,13 @@ WHERE NOT EXISTS (SELECT FROM pause z WHERE z.shop_id = s.shop_id AND z.lifted_a
 ORDER BY s.shop_id
 RETURNING shop_id;
 
+-- name: leap^
+-- Numbers that were handed out since a backup was made stand in the links of mails that are out there: nobody else may get
+-- them.
+SELECT setval(pg_get_serial_sequence('message', 'id'), nextval(pg_get_serial_sequence('message', 'id')) + :by::bigint) AS messages,
+    setval(pg_get_serial_sequence('opt_in', 'id'), nextval(pg_get_serial_sequence('opt_in', 'id')) + :by::bigint) AS requests,
+    setval('fence', nextval('fence') + :by::bigint) AS fences;
+
 -- name: put_back!
 -- The server's clock was put back: what it had stamped into its future is moved by as much, so that nothing is held until
 -- the clock is there again. A message that somebody is at just now gets its stamp from them. A silence that ended in the

@@ -85,3 +85,19 @@ async def test_a_dump_loaded_again_mails_nothing_old_a_second_time(town, restore
         assert because in still.reason
         assert still.lifted_at is None
     assert await instance.standstills(town.context.pool, await town.now()) == []
+
+
+async def test_the_links_of_mails_that_a_backup_does_not_know_are_given_to_nobody_else(
+    town, restored, open_folder, make_buyer
+):
+    """They are signed, and name a message by its number: who unsubscribes by one must not take somebody else off."""
+    await town.leaves_cart("c9", make_buyer("9"), "red")
+    await town.passes(hours=2)
+    known = await town.value("SELECT max(id) FROM message")
+    async with daemon_on(town, restored, open_folder / "data") as again:
+        began = await again.now()
+        await again.leaves_cart("c3", make_buyer("3"), "red")
+        await again.passes(hours=2)
+        new = await again.fetch("SELECT id FROM message WHERE planned_at > $1", began)
+    assert new
+    assert min(row["id"] for row in new) > known

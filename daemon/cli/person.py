@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
@@ -16,6 +16,7 @@ from daemon.flow import dossier, merging
 from daemon.flow.dossier import WHY
 from daemon.house import data_dir, pepper_of
 from daemon.journal import forget_refused
+from daemon.store import suppressions
 from daemon.store.dossier import TOMBSTONE, Found
 
 app = App(
@@ -42,11 +43,12 @@ async def show(word: str, /, *, shop: ShopName = None, by: By = None, as_json: A
         found = await _find(at, shop, by, word)
         told = [(one, await dossier.held(at.pool, one.shop_id, one.id)) for one in found]
         names = {number: name for name, number in at.ids.items()}
+        barred = [] if found else await _barred(at, shop, word)
     if as_json:
         print_json([_counted(one, names[one.shop_id], rows) for one, rows in told])
     for one, rows in [] if as_json else told:
         _show(names[one.shop_id], one.id, rows)
-    return _found(found, word)
+    return _found(found, word, barred)
 
 
 @app.command
@@ -65,8 +67,9 @@ async def export(word: str, /, *, shop: ShopName = None, by: By = None) -> int:
             {"shop": names[one.shop_id], "person": one.id, "held": await dossier.held(at.pool, one.shop_id, one.id)}
             for one in found
         ]
-    print_json({"exported_at": at.now, "why": WHY, "people": told})
-    return _found(found, word)
+        barred = [] if found else await _barred(at, shop, word)
+    print_json({"exported_at": at.now, "why": WHY, "people": told} | ({"not_written_to": barred} if barred else {}))
+    return _found(found, word, barred)
 
 
 @app.command
@@ -184,8 +187,21 @@ async def _find(at: Desk, shop: str | None, by: str | None, word: str) -> list[F
     return found
 
 
-def _found(found: list[Found], word: str) -> int:
-    if not found:
+async def _barred(at: Desk, shop: str | None, word: str) -> list[dict[str, Any]]:
+    """What is kept of an address that is nobody's here: a hash, so that it is not written to."""
+    said = dossier.word_of(await pepper_of(at.settings, at.pool, looks=True), word)
+    return await suppressions.of_addresses(at.pool, list(at.only(shop).values()), [said.email_hmac])
+
+
+def _found(found: list[Found], word: str, barred: Sequence[Mapping[str, Any]] = ()) -> int:
+    for row in barred:
+        where = f"by {row['channel']}" if row["channel"] != "any" else "on any channel"
+        print(
+            f'nobody is known as "{word}"; a keyed hash of it keeps {row["shop"]} from writing to it {where}: '
+            f"{row['reason']} ({row['source']}, {row['since']:%Y-%m-%d})",
+            file=sys.stderr,
+        )
+    if not found and not barred:
         print(f'nothing is held about "{word}"', file=sys.stderr)
     return FINE if found else FINDINGS
 

@@ -45,6 +45,11 @@ async def owners(db: Connection | Pool, shop_id: int, hmacs: Sequence[bytes]) ->
     return [row["id"] for row in await sql.owners(db, shop_id=shop_id, hmacs=list(hmacs))]
 
 
+async def of_addresses(db: Connection | Pool, shops: Sequence[int], hmacs: Sequence[bytes]) -> list[dict[str, Any]]:
+    """What keeps these addresses from being written to: shop, channel, reason, source, since."""
+    return [dict(row) for row in await sql.of_addresses(db, shops=list(shops), hmacs=list(hmacs))]
+
+
 async def every(db: Connection | Pool, shop_id: int) -> list[Mapping[str, Any]]:
     """All of a shop: channel, address (hash as hex), reason, source, since, person_id."""
     return [dict(row) for row in await sql.all(db, shop_id=shop_id)]

@@ -16,6 +16,10 @@ SELECT id FROM person WHERE shop_id = :shop_id AND (email_hmac = ANY(:hmacs::byt
     AND merged_into IS NULL
 ORDER BY id;
 
+-- name: of_addresses
+SELECT s.name AS shop, z.channel, z.reason, z.source, z.since FROM suppression z JOIN shop s ON s.shop_id = z.shop_id
+WHERE z.shop_id = ANY(:shops::bigint[]) AND z.address_hmac = ANY(:hmacs::bytea[]) ORDER BY s.name, z.since, z.channel;
+
 -- name: all
 SELECT s.channel, encode(s.address_hmac, 'hex') AS address, s.reason, s.source, s.since, p.id AS person_id
 FROM suppression s LEFT JOIN person p ON p.shop_id = s.shop_id AND p.email_hmac = s.address_hmac AND p.merged_into IS NULL

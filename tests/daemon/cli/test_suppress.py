@@ -165,3 +165,15 @@ async def test_what_cannot_be_typed(town, beside, words):
 async def test_without_an_address_there_is_nothing_to_do_and_that_is_said(typed, verb):
     said = await typed("suppress", verb)
     assert said.code == 2
+
+
+async def test_who_asks_what_is_held_of_a_suppressed_address_is_told_of_its_hash(busy_town, beside, capsys):
+    """Nobody here has it: it came with a list of another system."""
+    await beside(busy_town)("suppress", "add", "gone@example.org", "--reason", "left by letter")
+    shown, asked = [await beside(busy_town)("person", word, "Gone@example.org") for word in ("show", "export")]
+    assert (shown.code, asked.code) == (1, 1)
+    said = capsys.readouterr().err
+    assert 'nobody is known as "Gone@example.org"; a keyed hash of it keeps main from writing to it' in said
+    assert "nothing is held" not in said
+    told = json.loads(asked.out)
+    assert (told["people"], [row["reason"] for row in told["not_written_to"]]) == ([], ["left by letter"])

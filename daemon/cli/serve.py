@@ -48,8 +48,11 @@ async def migrate() -> int:
     chosen = setting.read()
     logs.set_up(chosen)
     async with servers_of(chosen, share=True) as servers:
-        for name in await apply(servers.database_url):
-            console().print(f"applied {name}")
+        applied = await apply(servers.database_url)
+    for name in applied:
+        console().print(f"applied {name}")
+    if not applied:
+        console().print("nothing to do: the database has the schema of this version")
     return FINE
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import structlog
+from asyncpg import UniqueViolationError
 
 from daemon.context import Context
 from daemon.store import decisions, enrolment
@@ -19,6 +21,7 @@ from rules.policy import Policy
 log = structlog.get_logger()
 
 MOST = 5000
+TRIES = 5
 
 
 async def resting_carts(context: Context, shop_id: int, now: datetime, most: int = MOST) -> int:
@@ -45,7 +48,7 @@ async def resting_carts(context: Context, shop_id: int, now: datetime, most: int
 
     settled: list[Judged] = []
     while True:
-        found = await again(context.pool, body)
+        found = await _unless_raced(context, body)
         settled += [one for one in found if one.word != "ask"]
         asked = [one for one in found if one.word == "ask"]
         if not asked:
@@ -53,6 +56,17 @@ async def resting_carts(context: Context, shop_id: int, now: datetime, most: int
         answers.update({(one.cart_id, str(one.policy)): _holds(policies[str(one.policy)], one) for one in asked})
     _tell(context, shop_id, settled)
     return len(settled)
+
+
+async def _unless_raced(context: Context, body: Callable[[Connection], Awaitable[list[Judged]]]) -> list[Judged]:
+    """Where another worker began a recovery of one of these persons just now, nothing has happened here, and the next
+    look sees it. So of two who enrol at once neither answers a cart with a recovery that is not there."""
+    for _ in range(TRIES - 1):
+        try:
+            return await again(context.pool, body)
+        except UniqueViolationError:
+            log.info("enrolled", again="another worker was faster")
+    return await again(context.pool, body)
 
 
 def _tell(context: Context, shop_id: int, settled: list[Judged]) -> None:

@@ -66,6 +66,14 @@ SELECT 'cart enrolled without a recovery', 'cart', c.id FROM cart c
 WHERE c.shop_id = :shop_id AND c.id > :carts AND c.id <= :until AND c.answer = 'enrolled' AND NOT EXISTS (
     SELECT FROM recovery r WHERE r.shop_id = c.shop_id AND r.cart_id = c.id)
 UNION ALL
+SELECT 'recovery of a cart that is not there', 'recovery', r.id FROM recovery r
+WHERE r.shop_id = :shop_id AND r.id > :recoveries AND r.id <= :until AND NOT EXISTS (
+    SELECT FROM cart c WHERE c.shop_id = r.shop_id AND c.id = r.cart_id)
+UNION ALL
+SELECT 'recovery with a policy that is not there', 'recovery', r.id FROM recovery r
+WHERE r.shop_id = :shop_id AND r.id > :recoveries AND r.id <= :until AND NOT EXISTS (
+    SELECT FROM policy y WHERE y.shop_id = r.shop_id AND y.hash = r.policy_hash)
+UNION ALL
 SELECT 'event done without effect', 'inbox', i.id FROM inbox i
 WHERE i.shop_id = :shop_id AND i.id > :events AND i.id <= :until AND i.state <> 'waiting' AND i.effect = ''
 UNION ALL

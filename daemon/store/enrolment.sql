@@ -43,8 +43,9 @@ WITH due AS MATERIALIZED (
         SELECT o.ref FROM shop_order o
         WHERE o.shop_id = :shop_id AND o.cart_ref = due.ref AND o.cart_ref <> '' AND o.standing = 'purchase'
             AND o.placed_at >= due.changed_at LIMIT 1) AS linked ON true
-), judged AS (
-    SELECT k.*, t.hash, t.name, t.place,
+), judged AS MATERIALIZED (
+    SELECT k.id, k.person_id, k.episode, k.split_key, k.crossed, k.currency, k.total, k.stage, k.changed_at, k.customer_group, k.zone,
+        k.bought_at, t.hash, t.name, t.place,
         CASE
             WHEN k.nobody OR k.email IS NULL AND NOT coalesce(k.ways && string_to_array(t.ways, chr(10)), false)
                 THEN 'no: there is nobody to write to'
@@ -72,23 +73,24 @@ WITH due AS MATERIALIZED (
     FROM known k
     LEFT JOIN terms t ON true
     CROSS JOIN LATERAL (SELECT (:answers::jsonb ->> (k.id || ' ' || t.name))::boolean AS holds) AS a
-), chosen AS (
-    SELECT DISTINCT ON (id) *,
-        row_number() OVER (PARTITION BY person_id, word ORDER BY changed_at DESC, id, place) AS nth,
-        min(rested_at) FILTER (WHERE word = 'rests') OVER (PARTITION BY id) AS next_rest
+), best AS (
+    SELECT DISTINCT ON (id) id, person_id, episode, split_key, crossed, hash, name, word, rested_at, cooled_at, too_old_at,
+        currency, total, stage, changed_at, customer_group, zone, bought_at
     FROM judged
-    ORDER BY id, word <> 'take', word <> 'ask', word <> 'rests', word NOT LIKE 'later%', word <> 'cooling', place
+    ORDER BY id, word <> 'take', word <> 'ask', word <> 'rests', word NOT LIKE 'later%', word <> 'cooling',
+        CASE WHEN word = 'rests' THEN rested_at END, place
+), chosen AS (
+    SELECT *, row_number() OVER (PARTITION BY person_id, word ORDER BY changed_at DESC, id) AS nth FROM best
 ), made AS (
     INSERT INTO recovery (shop_id, cart_id, episode, person_id, policy_hash, policy_name, held_out, crossed, rehearsal, started_at, wake_at)
     SELECT :shop_id, id, episode + 1, person_id, hash, name, split_key < :holdout, crossed, :rehearsal, :now, :now
     FROM chosen WHERE word = 'take' AND nth = 1
     ORDER BY person_id
-    ON CONFLICT DO NOTHING
     RETURNING id, cart_id, policy_name, held_out
 ), settled AS (
     UPDATE cart SET
         look_at = CASE
-            WHEN chosen.word = 'rests' THEN chosen.next_rest
+            WHEN chosen.word = 'rests' THEN chosen.rested_at
             WHEN chosen.word = 'ask' THEN cart.look_at
             WHEN chosen.word LIKE 'later%' THEN :now + interval '30 minutes'
             WHEN chosen.word = 'take' AND chosen.nth > 1 THEN :now + interval '30 minutes'

@@ -33,6 +33,8 @@ CORRUPTIONS = {
     "cart enrolled without a recovery": "INSERT INTO cart (shop_id, ref, currency, total, fingerprint, read_hash,"
     " first_seen_at, changed_at, still_since, seen_at, answer)"
     " SELECT 1, 'c3', 'EUR', 20, '', '', now(), now(), now(), now(), 'enrolled'",
+    "recovery of a cart that is not there": "UPDATE recovery SET cart_id = 99 WHERE id = 2",
+    "recovery with a policy that is not there": "UPDATE recovery SET policy_hash = 'gone' WHERE id = 2",
     "cart due for a look and overlooked": "UPDATE cart SET look_at = '2026-03-02', answer = '' WHERE id = 1",
     "recovery due and overlooked": "UPDATE recovery SET wake_at = '2026-03-02' WHERE id = 1",
     "event done without effect": "UPDATE inbox SET effect = ''",

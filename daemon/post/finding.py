@@ -66,7 +66,10 @@ class Finding:
 
 
 def read(raw: bytes) -> Finding:
-    """Never raises, and looks at no more than `mime.READ` octets."""
+    """Never raises, and looks at no more than `mime.READ` octets. One that was emptied (its person was erased) says
+    nothing."""
+    if not raw:
+        return Finding("nothing", None)
     mail = mime.read(raw)
     path, to = return_path(mail), recipients(mail)
     if groups := status_groups(mail):

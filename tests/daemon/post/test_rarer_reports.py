@@ -124,3 +124,7 @@ def test_the_way_out_of_a_returned_mail_names_it_too():
     back = f"Message-ID: <0102@relay.example>\r\nList-Unsubscribe: <https://t.shop.example/u/{WAY}>"
     assert finding.read(complaint("Source-IP: 192.0.2.1", back)).ways == (WAY,)
     assert finding.read(report(DEAD, back=back)).ways == (WAY,)
+
+
+def test_a_mail_whose_text_was_erased_while_it_waited_is_nobodys_letter():
+    assert finding.read(b"").kind == "nothing"

@@ -41,6 +41,8 @@ class Meal:
     reply: bytes
     times: int
     fate: Fate
+    sparing: int = 0
+    spared: int = 0
 
 
 @dataclass
@@ -94,11 +96,14 @@ class Proxy:
         """The next connection to carry so many more bytes this way meets its fate, exactly behind them."""
         self.cuts.append(Cut(way, after, fate))
 
-    def eat(self, after: bytes = b"", reply: bytes = b"", times: int = 1, fate: Fate = "reset") -> None:
+    def eat(
+        self, after: bytes = b"", reply: bytes = b"", times: int = 1, fate: Fate = "reset", sparing: int = 0
+    ) -> None:
         """Swallow an answer, `times` times. `after`: what our process says before it, delivered in full; empty: the
         meal waits for `reply` alone. `reply`: what in the answer is swallowed, with all behind it; empty: its first
-        byte on. So the server has done what it was told, and we are never told so."""
-        self.meals.append(Meal(after, reply, times, fate))
+        byte on. So the server has done what it was told, and we are never told so. `sparing`: so many answers, on
+        whichever connection, get through after each that is swallowed."""
+        self.meals.append(Meal(after, reply, times, fate, sparing))
 
     async def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
         """Wait for a number of this proxy: `await proxy.until(lambda: proxy.eaten == 3)`."""
@@ -227,7 +232,11 @@ class Pair:
         for meal in self.proxy.meals:
             before = self.heard[-len(meal.after) + 1 :] if len(meal.after) > 1 else b""
             if meal.after and self.meal is None and meal.after in before + chunk:
-                self.meal, self.heard = meal, b""
+                self.heard = b""
+                if meal.spared:
+                    meal.spared -= 1
+                else:
+                    self.meal, meal.spared = meal, meal.sparing
                 return
         self.heard = (self.heard + chunk)[-256:]
 

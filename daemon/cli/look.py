@@ -13,6 +13,7 @@ from rich.console import Console
 from daemon.cli.desk import AsJson, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.cli.tale import tell
+from daemon.doctor.signs import roughly
 from daemon.flow import reputation
 from daemon.flow.mailbox import stepped_over
 from daemon.store import allowances, brake, inbox, instance, members, messages, shops, story, survey, work
@@ -140,7 +141,7 @@ async def status(*, as_json: AsJson = False) -> int:
     for name, rows in works.items():
         for row in rows:
             if row.name == "poll" and row.silent_for is not None:
-                console().print(f"shop {name}: looked at {row.silent_for.total_seconds():.0f} s ago")
+                console().print(f"shop {name}: looked at {roughly(row.silent_for)} ago")
     for name, number in waiting.items():
         if number:
             console().print(f"shop {name}: replies that nobody has read: {number} (`tillbell replies list`)")
@@ -152,7 +153,7 @@ def _status(
 ) -> None:
     out.print(f"shop time {_at(now)} UTC")
     for beat in beats:
-        heard = f"heard of {beat.silent_for.total_seconds():.0f} s ago"
+        heard = f"heard of {roughly(beat.silent_for)} ago"
         out.print(f"process {beat.process} ({beat.kind}, {beat.version}): {heard}")
     if not beats:
         out.print("no process runs")
@@ -169,5 +170,5 @@ def _held(out: Console, found: Mapping[str, Sequence[allowances.Held]]) -> None:
     """What waits for room, and nobody's fault."""
     for name, rows in found.items():
         for row in rows:
-            soon = max(0.0, row.next_in.total_seconds())
-            out.print(f"shop {name}: {row.channel}: {row.messages} {row.reason}; the next in {soon:.0f} s")
+            soon = roughly(max(timedelta(), row.next_in))
+            out.print(f"shop {name}: {row.channel}: {row.messages} {row.reason}; the next in {soon}")

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -194,19 +194,29 @@ class Stage:
         return replace(self.context, pool=pool, process=f"beside.{id(pool)}", deliveries={}, rung=set())
 
     async def worker(
-        self, *, sabotage: str = "", fault: str = "", only: str = "worker", log: Path | None = None, **env: str
+        self,
+        *,
+        sabotage: str = "",
+        fault: str = "",
+        only: str = "worker",
+        log: Path | None = None,
+        nursery: asyncio.subprocess.Process | None = None,
+        **env: str,
     ) -> Worker:
-        """One more worker; it is a fork, so it is at work within a moment. `fault`: words of `daemon.faults.arm`."""
-        if self.nursery is None:
+        """One more worker; it is a fork, so it is at work within a moment. `fault`: words of `daemon.faults.arm`.
+        `nursery`: of another machine."""
+        if nursery is None and self.nursery is None:
             self.nursery = await self.stack.enter_async_context(program("nursery.py", env=self.nursery_words))
-        assert self.nursery.stdin is not None
-        assert self.nursery.stdout is not None
+        nursery = nursery or self.nursery
+        assert nursery is not None
+        assert nursery.stdin is not None
+        assert nursery.stdout is not None
         name = f"w{len(self.born)}.example"
         words = {**self.env, "TILLBELL_SMTP_HELO": name, **env}
         log = log or self.folder / f"{name}.log"
         order = {"env": words, "sabotage": sabotage, "fault": fault, "only": only, "log": str(log)}
-        self.nursery.stdin.write(json.dumps(order).encode() + b"\n")
-        made = Worker(int(await self.nursery.stdout.readline()), name, log)
+        nursery.stdin.write(json.dumps(order).encode() + b"\n")
+        made = Worker(int(await nursery.stdout.readline()), name, log)
         self.born.append(made)
         return made
 
@@ -258,10 +268,12 @@ class Stage:
 
 @asynccontextmanager
 async def program(
-    name: str, *arguments: str, env: Mapping[str, str] | None = None
+    name: str, *arguments: str, env: Mapping[str, str] | None = None, within: Sequence[str] = ()
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A script of this folder in a session of its own, so that it and what it forks can be ended together."""
+    """A script of this folder in a session of its own, so that it and what it forks can be ended together. `within`:
+    the command that runs the command."""
     process = await asyncio.create_subprocess_exec(
+        *within,
         sys.executable,
         str(HERE / name),
         *arguments,
@@ -288,9 +300,11 @@ async def make_stage(
     made: list[Stage] = []
     async with AsyncExitStack() as stack:
 
-        async def make(mode: str = "live", channel: str = "email", shop: str = "", **settings: str) -> Stage:
+        async def make(
+            mode: str = "live", channel: str = "email", shop: str = "", at: str = "", **settings: str
+        ) -> Stage:
             """`channel` has its provider here, in a process of its own, that counts what it took. `shop`: more of its
-            words."""
+            words. `at`: another address for the relay."""
             reach, ports = REACH[channel], (unused_tcp_port_factory(), unused_tcp_port_factory())
             rules = open_folder / "rules"
             rules.mkdir()
@@ -300,7 +314,7 @@ async def make_stage(
             (rules / "main.yaml").write_text(policy(channel))
             relay = Relay(ports[1]) if reach.program else Nobody(0)
             if reach.program:
-                await stack.enter_async_context(program(*reach.program, *map(str, ports)))
+                await stack.enter_async_context(program(*reach.program, *map(str, ports), *([at] if at else [])))
             words = {
                 "database_url": database,
                 "redis_url": redis_url,

@@ -1,7 +1,8 @@
 """A mail relay in a process of its own: it answers late, badly or not at all, and remembers what it took.
 
-Arguments: mail port, control port. On the control port each line is {"set": words to change, "tell": names}; the answer
-is what the relay knows under these names. Instants are the machine's clock, as PostgreSQL's are.
+Arguments: mail port, control port, perhaps another address for mails. On the control port each line is {"set": words to
+change, "tell": names}; the answer is what the relay knows under these names. Instants are the machine's clock, as
+PostgreSQL's are.
 """
 
 from __future__ import annotations
@@ -207,10 +208,10 @@ class Guest:
         await self.writer.drain()
 
 
-async def main(mail_port: int, control_port: int) -> None:
+async def main(mail_port: int, control_port: int, mail_host: str = "127.0.0.1") -> None:
     relay = Relay()
     limit = 1 << 20
-    post = await asyncio.start_server(relay.mail, "127.0.0.1", mail_port, limit=limit)
+    post = await asyncio.start_server(relay.mail, mail_host, mail_port, limit=limit)
     control = await asyncio.start_server(relay.control, "127.0.0.1", control_port, limit=limit)
     beating = asyncio.create_task(relay.beats())
     print("ready", flush=True)
@@ -220,4 +221,4 @@ async def main(mail_port: int, control_port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

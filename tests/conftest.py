@@ -34,6 +34,7 @@ from tests.proxy import Proxy
 
 DATABASE = os.environ.get("TILLBELL_TEST_DATABASE_URL", "")
 REDIS = os.environ.get("TILLBELL_TEST_REDIS_URL", "")
+TEMPLATE = os.environ.get("TILLBELL_TEST_TEMPLATE", "")
 ON_SERVERS = os.environ.get("TILLBELL_TEST_ON_SERVERS") == "true"
 # A power cut may take the tests' data. The fall of a process must not: synchronous_commit stays on.
 # When each transaction was committed is for the tests of races.
@@ -149,7 +150,10 @@ async def on_server(url: str, statement: str) -> None:
 
 @pytest.fixture(scope="session")
 def template(servers: Servers) -> Iterator[str]:
-    """The name of a migrated database that each test's own is copied from."""
+    """The name of a migrated database that each test's own is copied from; one may be there already."""
+    if TEMPLATE:
+        yield TEMPLATE
+        return
     name = f"tillbell_template_{secrets.token_hex(4)}"
     asyncio.run(on_server(servers.database_url, f"CREATE DATABASE {name} TEMPLATE template0"))
     asyncio.run(migrate(named(servers.database_url, name)))

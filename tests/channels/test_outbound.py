@@ -160,6 +160,12 @@ def test_public_address_is_public(address):
     assert is_public(address)
 
 
+@pytest.mark.parametrize("host", ["evil.example", "fcm.googleapis.com.evil.example", "googleapis.com"])
+def test_host_that_nobody_allowed_is_not_asked(host):
+    with pytest.raises(Forbidden):
+        target(f"https://{host}/x", allowed(["fcm.googleapis.com", "*.push.apple.com"]))
+
+
 @pytest.mark.parametrize(
     "url",
     [

@@ -12,7 +12,8 @@ from channels.base import Event
 from daemon.flow import callbacks, consents, optin
 from daemon.flow.consents import Proof
 from daemon.shops.base import ConsentHint, Customer
-from daemon.store import inbox, work
+from daemon.store import brake, inbox, work
+from daemon.store.brake import Scope
 from daemon.store.database import again
 
 ADA = Customer(email="ada@example.org", locale="de-DE")
@@ -95,6 +96,24 @@ async def test_one_client_may_ask_for_five_a_minute(town):
     assert said == ["asked"] * 5 + ["too many"] * 2
     await town.passes(minutes=2)
     assert await asks(town, Customer(email="p9@example.org")) == "asked"
+
+
+async def test_who_was_asked_a_moment_ago_is_not_asked_again(town):
+    said = [await asks(town) for _ in range(2)]
+    await town.passes(minutes=11)
+    assert [*said, await asks(town)] == ["asked", "too soon", "asked"]
+
+
+async def test_the_brake_holds_requests_and_none_is_lost(town):
+    await brake.pause(town.context.pool, [town.shop_id], Scope(), "wrong words", await town.now(), None)
+    assert await asks(town) == "asked"
+    await town.settles()
+    assert await town.fetch("SELECT state, reason FROM opt_in") == [("waiting", "paused: wrong words")]
+    await brake.resume(town.context.pool, [town.shop_id], Scope(), await town.now())
+    await town.context.pool.execute("UPDATE opt_in SET retry_real = NULL")  # its minute of machine time
+    town.context.ring("confirm", town.shop_id)
+    await town.settles()
+    assert len(town.letters.of("ada@example.org")) == 1
 
 
 async def test_a_request_does_not_undo_a_withdrawal(town):

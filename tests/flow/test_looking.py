@@ -12,7 +12,12 @@ from daemon.shops.base import OrderSnapshot
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(1_000, id="a thousand"), pytest.param(10_000, id="ten thousand", marks=pytest.mark.long)]
+    "count",
+    [
+        pytest.param(8, id="eight"),
+        pytest.param(1_000, id="a thousand"),
+        pytest.param(10_000, id="ten thousand", marks=pytest.mark.long),
+    ],
 )
 async def test_old_baskets_get_no_mail(make_town, make_basket, make_buyer, count):
     town = await make_town(poll_every=timedelta(hours=1))

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from daemon.demo.twilio import TOKEN, Text, Twilio
+from daemon.flow import consents
 from daemon.shops.base import ConsentHint
 
 PHONE, SENDER = "+4915112345678", "+4915735980000"
@@ -141,6 +142,17 @@ async def test_start_never_creates_consent(make_texting, twilio, make_buyer):
     assert await town.value("SELECT count(*) FROM consent WHERE purpose = 'sms_mkt'") == 0
     await town.passes(hours=30)
     assert twilio.texts == []
+
+
+async def test_start_gives_back_no_consent_that_was_taken_back_elsewhere(make_texting, twilio, make_buyer):
+    town = await make_texting()
+    await town.leaves_cart("c1", reachable(make_buyer), "stiefel")
+    ada = await town.value("SELECT id FROM person")
+    await consents.withdraw(town.context, town.shop_id, ada, ["sms_mkt"], "by hand", await town.now())
+    for body in ("STOP", "START"):
+        await answers(town, twilio, body)
+    said = await town.fetch("SELECT state, source FROM consent WHERE purpose = 'sms_mkt' ORDER BY id DESC LIMIT 1")
+    assert [tuple(row) for row in said] == [("withdrawn", "by hand")]
 
 
 async def test_answer_to_a_text_is_kept_for_a_person(make_texting, twilio, make_buyer):

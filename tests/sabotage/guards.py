@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from tests.sabotage.channel_guards import CHANNEL_GUARDS
+from tests.sabotage.edge_guards import EDGE_GUARDS
+from tests.sabotage.gate_guards import GATE_GUARDS
 from tests.sabotage.guard import Edit, Guard, guard
+from tests.sabotage.shop_guards import SHOP_GUARDS
 
 __all__ = ["GUARDS", "Guard"]
 
@@ -261,5 +264,8 @@ GUARDS = (
         "THEN source ELSE 'erased' END\n",
         "THEN source ELSE source END\n",
     ),
+    *GATE_GUARDS,
+    *EDGE_GUARDS,
+    *SHOP_GUARDS,
     *CHANNEL_GUARDS,
 )

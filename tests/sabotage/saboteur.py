@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
+import secrets
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -23,10 +27,14 @@ from rich.table import Table
 
 from daemon.clock import monotonic
 from daemon.embedded import start
-from tests.conftest import FAST, make_open_folder
+from daemon.migrate import migrate
+from tests.conftest import FAST, make_open_folder, on_server
+from tests.databases import named
 from tests.sabotage.guards import GUARDS, Guard
 
 ROOT = Path(__file__).parents[2]
+PROVER = Path(__file__).with_name("prover.py")
+TEMPLATE = "TILLBELL_TEST_TEMPLATE"
 PATIENCE = 280
 FAILED = re.compile(r"^FAILED (\S.*?)(?: - (.*))?$", re.MULTILINE)
 SHARP = re.compile(
@@ -55,9 +63,33 @@ class Found:
         return f"{'missed' if self.missed else 'NOT MISSED'}: {self.guard.name} ({self.took:.1f} s): {self.said[:120]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of the project as it lies there, and the process whose forks run its tests."""
+
+    folder: Path
+    prover: subprocess.Popen[bytes]
+
+    def run(self, tests: list[str], servers: Mapping[str, str]) -> str:
+        """What pytest says of them, up to the first failure."""
+        assert self.prover.stdin is not None
+        assert self.prover.stdout is not None
+        out = self.folder / "said"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment |= {"PYTHONPATH": str(self.folder), "COLUMNS": "1000", **servers}
+        order = {"tests": tests, "env": environment, "out": str(out)}
+        self.prover.stdin.write(json.dumps(order).encode() + b"\n")
+        group = int(self.prover.stdout.readline())
+        in_time = select.select([self.prover.stdout], [], [], PATIENCE)[0]
+        if not in_time:
+            os.killpg(group, signal.SIGKILL)
+        self.prover.stdout.readline()
+        return out.read_text("utf-8", "replace") if in_time else f"FAILED {tests[-1]} - took more than {PATIENCE} s"
+
+
 @contextmanager
-def copied() -> Iterator[Path]:
-    """A copy of the project as it lies there, without anything that was built."""
+def copied() -> Iterator[Copy]:
+    """Without anything that was built."""
     folder = Path(tempfile.mkdtemp(prefix="tillbell-sabotage-"))
     folder.chmod(0o711)
     try:
@@ -66,7 +98,12 @@ def copied() -> Iterator[Path]:
         for file in ROOT.iterdir():
             if file.is_file():
                 shutil.copy(file, folder)
-        yield folder
+        command = [sys.executable, str(PROVER), str(folder)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe) as prover:  # it ends with its input
+            assert prover.stdout is not None
+            assert prover.stdout.readline() == b"ready\n"
+            yield Copy(folder, prover)
     finally:
         shutil.rmtree(folder)
 
@@ -90,32 +127,22 @@ def without(guard: Guard, folder: Path) -> Iterator[None]:
 def write(file: Path, text: str) -> None:
     """Nothing compiled from what it said before is used again."""
     file.write_text(text)
-    shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
+    for compiled in file.parent.glob(f"__pycache__/{file.stem}.*"):
+        compiled.unlink()
 
 
-def taken_away(guard: Guard, folder: Path, servers: Mapping[str, str]) -> Found:
+def taken_away(guard: Guard, copy: Copy, servers: Mapping[str, str]) -> Found:
     """Run its test in the copy without it. Raises LookupError when the guard is not where it was."""
     began = monotonic()
-    statements = [STATEMENTS] if any(edit.file.endswith(".sql") for edit in guard.edits) else []
-    with without(guard, folder):
-        red = FAILED.search(run(folder, [*statements, guard.test], servers))
+    files = [edit.file for edit in guard.edits]
+    statements = [STATEMENTS] if any(file.endswith(".sql") for file in files) else []
+    if any(file.startswith("migrations/") for file in files):
+        servers = {name: value for name, value in servers.items() if name != TEMPLATE}
+    with without(guard, copy.folder):
+        red = FAILED.search(copy.run([*statements, guard.test], servers))
     said = (red[2] or "") if red else "nothing went red"
     missed = red is not None and red[1].startswith(guard.test) and SHARP.match(said) is not None
     return Found(guard, missed, said, monotonic() - began)
-
-
-def run(folder: Path, tests: list[str], servers: Mapping[str, str]) -> str:
-    """What pytest says of them in the copy, up to the first failure."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-m", "not long", "-p", "no:cacheprovider", *tests]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    environment |= {"PYTHONPATH": str(folder), "COLUMNS": "1000", **servers}
-    try:
-        done = subprocess.run(
-            command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
-        )
-    except subprocess.TimeoutExpired:
-        return f"FAILED {tests[-1]} - took more than {PATIENCE} s"
-    return done.stdout
 
 
 @contextmanager
@@ -124,14 +151,18 @@ def servers_of_our_own() -> Iterator[dict[str, str]]:
     folder = make_open_folder()
     running = asyncio.run(start(folder / "data", with_postgres=True, with_valkey=True, keep=False, settings=FAST))
     try:
-        yield named(running.database_url, running.redis_url)
+        template = f"tillbell_template_{secrets.token_hex(4)}"
+        asyncio.run(on_server(running.database_url, f"CREATE DATABASE {template} TEMPLATE template0"))
+        asyncio.run(migrate(named(running.database_url, template)))
+        yield told(running.database_url, running.redis_url, template)
     finally:
         asyncio.run(running.stop())
         shutil.rmtree(folder)
 
 
-def named(database_url: str, redis_url: str) -> dict[str, str]:
-    return {"TILLBELL_TEST_DATABASE_URL": database_url, "TILLBELL_TEST_REDIS_URL": redis_url}
+def told(database_url: str, redis_url: str, template: str) -> dict[str, str]:
+    """How a run of pytest finds them, and the database that its own are copied from."""
+    return {"TILLBELL_TEST_DATABASE_URL": database_url, "TILLBELL_TEST_REDIS_URL": redis_url, TEMPLATE: template}
 
 
 def main(words: list[str]) -> int:
@@ -139,9 +170,9 @@ def main(words: list[str]) -> int:
     chosen = [guard for guard in GUARDS if not words or any(word in guard.name for word in words)]
     table = Table("guard", "missed by", "which says", "seconds")
     unmissed = 0
-    with copied() as folder, servers_of_our_own() as servers:
+    with copied() as copy, servers_of_our_own() as servers:
         for guard in chosen:
-            found = taken_away(guard, folder, servers)
+            found = taken_away(guard, copy, servers)
             unmissed += not found.missed
             test = guard.test.partition("::")[2] if found.missed else "[red]nobody[/]"
             table.add_row(guard.name, test, found.said[:200], f"{found.took:.1f}")

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.sabotage.guards import GUARDS, Guard
-from tests.sabotage.saboteur import ROOT, copied, named, taken_away
+from tests.sabotage.saboteur import ROOT, Copy, copied, taken_away, told
 
 
 @pytest.fixture(scope="session")
-def copy() -> Iterator[Path]:
-    with copied() as folder:
-        yield folder
+def copy() -> Iterator[Copy]:
+    with copied() as made:
+        yield made
 
 
 def test_every_guard_stands_where_it_is_said_to():
@@ -40,7 +39,7 @@ def test_the_page_tells_of_each_guard_and_of_its_test():
 @pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
-def test_it_is_missed(guard: Guard, copy: Path, servers: Any, record_property: Any) -> None:
-    found = taken_away(guard, copy, named(servers.database_url, servers.redis_url))
+def test_it_is_missed(guard: Guard, copy: Copy, servers: Any, template: str, record_property: Any) -> None:
+    found = taken_away(guard, copy, told(servers.database_url, servers.redis_url, template))
     record_property("guard", found.line())
     assert found.missed, f"{guard.test} does not miss it: {found.said}"

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
+import pytest
+
 from channels.base import Outcome
 from daemon.flow import deliver, enrol, ingest, keep, optout, outcomes, stop
 from daemon.flow.keep import Look
@@ -197,6 +199,70 @@ async def test_while_a_claim_looks_at_somebody_no_other_takes_another_message_of
         assert held == 1
         assert await claimed(stage) == []
     assert len(await claimed(stage)) == 1
+
+
+async def test_what_was_decided_on_older_facts_goes_back_and_not_out(make_stage):
+    stage = await make_stage()
+    await stage.prepared(2)
+    await stage.context.pool.execute("UPDATE person SET facts_no = facts_no + 1 WHERE customer_ref = 'k0'")
+    assert len(await claimed(stage)) == 1
+    assert await stage.states() == {"planned": 1, "sending": 1}
+    assert await stage.value("SELECT reason FROM message WHERE state = 'planned'") == "decided on older facts"
+
+
+async def test_what_was_made_ready_an_hour_ago_is_made_anew(make_stage):
+    stage = await make_stage()
+    await stage.prepared(2)
+    oldest = "(SELECT min(id) FROM message)"
+    await stage.context.pool.execute(
+        f"UPDATE message SET prepared_at = prepared_at - interval '61 min' WHERE id = {oldest}"
+    )
+    assert len(await claimed(stage)) == 1
+    assert await stage.value("SELECT reason FROM message WHERE state = 'planned'") == "prepared too long ago"
+
+
+OBJECTIONS = {
+    "suppressed": "INSERT INTO suppression (shop_id, channel, address_hmac, reason, source, since) "
+    "SELECT shop_id, 'any', email_hmac, 'by hand', 'by hand', $1 FROM person WHERE customer_ref = 'k0'",
+    "withdrawn": "INSERT INTO consent (shop_id, person_id, purpose, state, at, recorded_at, source) "
+    "SELECT shop_id, id, 'email_mkt', 'withdrawn', $1, $1, 'by hand' FROM person WHERE customer_ref = 'k0'",
+    "not to be written to": "UPDATE person SET may_be_written_to = $1::timestamptz IS NULL WHERE customer_ref = 'k0'",
+}
+
+
+@pytest.mark.parametrize("objection", OBJECTIONS.values(), ids=OBJECTIONS)
+async def test_whoever_objects_between_the_claim_and_the_first_byte_is_not_written_to(make_stage, objection):
+    """Each word for itself, though mostly it ends the recovery as well."""
+    stage = await make_stage()
+    await stage.prepared(2)
+    taken = [(one.id, one.fence) for one in await claimed(stage)]
+    await stage.context.pool.execute(objection, await stage.now())
+    theirs = await stage.value(
+        "SELECT m.id FROM message m JOIN person p ON p.id = m.person_id AND p.customer_ref = 'k0'"
+    )
+    wanted = await messages.still_wanted(stage.context.pool, stage.shop_id, taken)
+    assert wanted == {number for number, _ in taken} - {theirs}
+
+
+async def test_what_may_have_been_taken_counts_for_the_caps(make_stage):
+    """Nobody knows whether it arrived: another one right behind it could be one too many."""
+    stage = await make_stage()
+    await stage.prepared(1)
+    await stage.context.pool.execute("DROP INDEX recovery_one_open_per_person")
+    await stage.context.pool.execute(ONE_MORE)
+    [first] = await claimed(stage)
+    await told(stage, first, "unknown")
+    assert await claimed(stage) == []
+    assert await stage.value("SELECT reason FROM message WHERE id <> $1", first.id) == "cap"
+
+
+async def test_a_message_whose_recovery_ended_on_the_wire_is_not_tried_again(make_stage):
+    stage = await make_stage()
+    await stage.prepared(1)
+    [one] = await claimed(stage)
+    await stage.buys(stage.context, 0)
+    await told(stage, one, "retry_wait", again_after=timedelta())
+    assert await stage.states() == {"cancelled": 1}
 
 
 async def test_claims_wait_for_opt_outs_on_the_disk_of_a_web_process(make_stage):

@@ -3,54 +3,61 @@
 A cycle is 1,000 changed carts kept, those at rest enrolled, decided, claimed by 64 and recorded, then half of the
 customers buy: the product's own steps, on carts that lie scattered among the stored ones. Rendering and SMTP know
 nothing of how much is stored and are left out. Then the bell asks what is due while nothing is.
+Memory is that of a process of its own for each size, after one cycle: this one holds a house for every size.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import statistics
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
+from multiprocessing import get_context
 from time import perf_counter
 
 import psutil
 
 from bench.crowd import AGO, cart, keep_all, keep_page
 from bench.measured import Measured, Row
-from bench.past import add_past
+from bench.past import add_past, filling
 from bench.phases import STEPS, drained
 from bench.place import NOON, Place
 from channels.base import Message, Outcome
+from daemon import logs
 from daemon.context import Context
 from daemon.flow import decide, deliver, enrol, keep, outcomes
 from daemon.flow.ingest import micros
 from daemon.flow.keep import Look
+from daemon.house import house
+from daemon.settings import Settings
 from daemon.shops.base import OrderSnapshot
 from daemon.store import clock, work
 from daemon.store.database import Connection, again
 
 CHANGED = 1_000
-CYCLES = 7
-"""The first one warms up."""
+CYCLES = 8
+"""The first one warms up, the last one is for the process whose memory is looked at."""
 LOOKS = 100
 STEPS_OF_CYCLE = ("kept", "enrolled", "decided", "claimed", "recorded", "stopped")
 Spans = dict[str, list[float]]
 
 
 async def measure(place: Place, stored: int = 100_000, growth: int = 2) -> Measured:
-    """`growth` sizes, each ten times the one before; `stored` is the smallest. Three of them take 8 GB of disk."""
+    """`growth` sizes, each ten times the one before; `stored` is the smallest. Three of them take 20 GB of disk."""
     found: dict[int, Spans] = {}
     memory: dict[int, float] = {}
     async with AsyncExitStack() as stack:
         contexts = {}
         for size in (stored * 10**step for step in range(growth)):
             contexts[size] = await stack.enter_async_context(beside(place, size))
+            found[size], memory[size] = defaultdict(list), await alone(contexts[size])
             await cycle(contexts[size], 0, defaultdict(list))
-            found[size], memory[size] = defaultdict(list), psutil.Process().memory_info().rss / 2**20
-        for number in range(1, CYCLES):  # in turn: the machine may be busier at one time than at another
+        for number in range(1, CYCLES - 1):  # in turn: the machine may be busier at one time than at another
             for size, context in contexts.items():
                 await cycle(context, number, found[size])
         for _ in range(LOOKS):
@@ -67,17 +74,33 @@ async def beside(place: Place, size: int) -> AsyncIterator[Context]:
         before = NOON - timedelta(days=30)
         await clock.set_clock(context.pool, before, Decimal(0))
         shop_id, share = context.shop_ids["main"], size // CYCLES
-        for page in range(CYCLES):
-            await add_past(url, shop_id, page * share, share, NOON)
-            numbers = range(page * CHANGED, (page + 1) * CHANGED)
-            await keep_all(context, (cart(number, before, consents=True) for number in numbers), before)
+        async with filling(url):
+            for page in range(CYCLES):
+                await add_past(url, shop_id, page * share, share, NOON)
+                numbers = range(page * CHANGED, (page + 1) * CHANGED)
+                await keep_all(context, (cart(number, before, consents=True) for number in numbers), before)
         await clock.set_clock(context.pool, NOON, Decimal(0))
         while await enrol.resting_carts(context, shop_id, NOON):
             pass  # found too late, all of them
-        await context.pool.execute("VACUUM ANALYZE", timeout=3600)
-        await context.pool.execute("CHECKPOINT", timeout=600)
         gc.collect()
         yield context
+
+
+async def alone(context: Context) -> float:
+    """MiB of a process that had its part in nothing but one cycle here."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        return await asyncio.get_running_loop().run_in_executor(processes, remembered, context.settings)
+
+
+def remembered(settings: Settings) -> float:
+    async def last_cycle() -> float:
+        async with house(settings, settings.database_url.get_secret_value()) as context:
+            await cycle(context, CYCLES - 1, defaultdict(list))
+            gc.collect()
+            return float(psutil.Process().memory_info().rss / 2**20)
+
+    logs.set_up(settings)
+    return asyncio.run(last_cycle())
 
 
 async def cycle(context: Context, number: int, spans: Spans) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import asyncpg
 
-CHUNK = 100_000
+CHUNK = 50_000
+AT_ONCE = 2
+"""Connections that write a past."""
+UNREAD = ("person_by_email", "person_by_phone", "order_seen", "decision_of_recovery", "message_counted")
+"""Indexes that nothing looks into while carts are kept: made when all is there."""
 POLICY = """
 INSERT INTO policy (shop_id, hash, name, body, first_used_at) VALUES ($1, 'past', 'past', '{}', $2)
 ON CONFLICT DO NOTHING
@@ -64,14 +71,43 @@ SELECT $1, gen_random_uuid(), 'opened', id, recovery_id, person_id, accepted_at,
 """
 
 
-async def add_past(url: str, shop_id: int, first: int, many: int, now: datetime) -> None:
-    """`many` carts more, with what hangs on them. Keys are not looked up while it is written: it is made to fit."""
+@asynccontextmanager
+async def filling(url: str) -> AsyncIterator[None]:
+    """Inside it the server of `url` logs no whole pages and makes few checkpoints: keys in no order touch as many pages
+    as there are rows. Afterwards it does again, statistics are fresh and all is on the disk."""
     db = await asyncpg.connect(url, command_timeout=3600)
     try:
-        await db.execute("SET session_replication_role = replica")
-        await db.execute("SET synchronous_commit = off")
-        await db.execute(POLICY, shop_id, now)
-        for start in range(first, first + many, CHUNK):
-            await db.execute(ADD, shop_id, start, min(CHUNK, first + many - start), now)
+        for said in ("full_page_writes = off", "max_wal_size = '4GB'", "checkpoint_timeout = '1h'"):
+            await db.execute(f"ALTER SYSTEM SET {said}")
+        await db.execute("SELECT pg_reload_conf()")
+        indexes = await db.fetch("SELECT indexname, indexdef FROM pg_indexes WHERE indexname = ANY($1)", UNREAD)
+        for one in indexes:
+            await db.execute(f"DROP INDEX {one['indexname']}")
+        yield
+        await db.execute("SET maintenance_work_mem = '512MB'")
+        for one in indexes:
+            await db.execute(one["indexdef"])
+        await db.execute("VACUUM ANALYZE")
+        await db.execute("ALTER SYSTEM RESET ALL")
+        await db.execute("SELECT pg_reload_conf()")
+        await db.execute("CHECKPOINT")
     finally:
         await db.close()
+
+
+async def add_past(url: str, shop_id: int, first: int, many: int, now: datetime) -> None:
+    """`many` carts more, with what hangs on them. Keys are not looked up while it is written: it is made to fit."""
+    chunks = iter(range(first, first + many, CHUNK))
+
+    async def some() -> None:
+        db = await asyncpg.connect(url, command_timeout=3600)
+        try:
+            await db.execute("SET session_replication_role = replica")
+            await db.execute("SET synchronous_commit = off")
+            await db.execute(POLICY, shop_id, now)
+            for start in chunks:
+                await db.execute(ADD, shop_id, start, min(CHUNK, first + many - start), now)
+        finally:
+            await db.close()
+
+    await asyncio.gather(*(some() for _ in range(AT_ONCE)))

@@ -43,6 +43,12 @@ VANISHED = {
 """The same for the server: what a host that vanished held, persons or a session, is free within half a minute. Probes
 are sent only where everything was acknowledged; in the middle of an answer the last of these speaks, which without it
 are 15 minutes, and two hours for probes."""
+KINDS = """
+SELECT $1::bigint[], $2::text[], $3::timestamptz[], $4::jsonb[], $5::boolean[], $6::bytea[], $7::interval[],
+    $8::smallint[], $9::integer[], $10::numeric[], $11::double precision[], $12::uuid[], ARRAY[ROW(1)]
+"""
+"""The kinds of lists that our statements carry. asyncpg asks the server about each that is new to a connection, which
+takes milliseconds: once for all of them, not once for each statement with a new one."""
 DEADLOCKS = ("40P01", "40001")
 READ_ONLY = "25006"
 DISK_FULL = "53100"
@@ -103,6 +109,7 @@ async def connect(url: str) -> asyncpg.Connection[asyncpg.Record]:
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     _watch_line(connection)
     await connection.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+    await connection.prepare(KINDS)
 
 
 def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:

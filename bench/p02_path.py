@@ -32,6 +32,8 @@ from daemon.mail.template import expanded, gathered
 from daemon.store import clock
 
 CONNECTIONS = 10
+EARLIER = 50
+"""Mails that leave before, so that it is a shop that has been running: all was asked before, tables have statistics."""
 
 
 def sources() -> tuple[str, str]:
@@ -119,10 +121,17 @@ async def crowd(place: Place, relay: Relay, mails: int, kind: str) -> AsyncItera
         if kind in ("usual", "singly"):
             await context.channels["email"].close()
             context.channels = {"email": Usual(relay.port, kept=CONNECTIONS if kind == "usual" else 0)}
-        await keep_all(context, (cart(n, NOON, consents=True) for n in range(mails)), NOON)
-        await drained(context, STEPS["enrolled"])
+        await come_to_rest(context, range(mails, mails + EARLIER))
+        await together(context)
+        await drained(context, STEPS["decided"])  # what comes next of them is due tomorrow
+        await come_to_rest(context, range(mails))
         await settle(context)
         yield context
+
+
+async def come_to_rest(context: Context, carts: range) -> None:
+    await keep_all(context, (cart(n, NOON, consents=True) for n in carts), NOON)
+    await drained(context, STEPS["enrolled"])
 
 
 async def together(context: Context) -> None:

@@ -23,13 +23,16 @@ RATES = (50, 100, 200, 500)
 """Steps that come due a second. The goal is set at the last."""
 AFTER = timedelta(hours=1)
 """The preset's first step."""
-START = timedelta(seconds=3)
+START = timedelta(seconds=6)
+EARLIER = 100
+"""Mails that leave before, so that it is a shop that has been running: all was asked before, tables have statistics."""
 SETTLED = 8
 """Seconds after which a worker has asked all its questions for the first time."""
+ACCEPTED = "SELECT count(*) FROM message WHERE state = 'accepted'"
 LATENESS = """
 SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM m.accepted_at - c.still_since) - $1)
 FROM message m JOIN recovery r ON r.shop_id = m.shop_id AND r.id = m.recovery_id
-JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id WHERE m.state = 'accepted'
+JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id WHERE m.state = 'accepted' AND c.still_since >= $2
 """
 
 
@@ -54,6 +57,7 @@ async def lateness(place: Place, relay: Relay, rate: int, due: int) -> tuple[flo
     url = await place.database()
     async with place.household(url) as context:
         carts = [replace(cart(n, NOON, consents=True), source_updated_at=rests_until(n / rate)) for n in range(due)]
+        carts += [cart(due + n, NOON, consents=True) for n in range(EARLIER)]
         await clock.set_clock(context.pool, BEFORE, Decimal(0))
         await keep_all(context, carts, NOON - AFTER / 2)
         await settle(context)
@@ -61,8 +65,10 @@ async def lateness(place: Place, relay: Relay, rate: int, due: int) -> tuple[flo
             await until(context.pool, "SELECT count(*) FROM heartbeat", 1)
             await asyncio.sleep(1)
             await clock.set_clock(context.pool, NOON, Decimal(1))
-            await until(context.pool, "SELECT count(*) FROM message WHERE state = 'accepted'", due)
-        middle, late = await context.pool.fetchval(LATENESS, AFTER.total_seconds())
+            await until(context.pool, ACCEPTED, EARLIER)
+            await settle(context)
+            await until(context.pool, ACCEPTED, EARLIER + due)
+        middle, late = await context.pool.fetchval(LATENESS, AFTER.total_seconds(), rests_until(0))
     return middle, late
 
 

@@ -254,10 +254,10 @@ GATE_GUARDS = (
         "        row.next_real = free\n",
     ),
     guard(
-        "the relay's rate is shared by all processes",
-        "tests/flow/faults/test_allowances.py::test_two_workers_share_a_rate_and_never_exceed_it",
+        "no more leaves within a span than the relay's rate says",
+        "tests/flow/test_pace.py::test_no_window_gets_more_beginnings_than_the_rate",
         "daemon/flow/pace.py",
-        "            spare = self.rate.tokens - sum(one.held for one in others.values())\n",
-        "            spare = self.rate.tokens\n",
+        "        return self.share - in_use if monotonic() < self.until else 0\n",
+        "        return self.share if monotonic() < self.until else 0\n",
     ),
 )

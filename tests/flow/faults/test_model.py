@@ -169,8 +169,8 @@ def test_two_hundred_lives_of_forty_steps(database: str, open_folder: Path) -> N
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("half", range(2))
 def test_five_thousand_lives_of_eighty_steps(database: str, open_folder: Path, half: int, record_property: Any) -> None:
-    """Each half about two minutes on a machine that does nothing else, half of it ours and half of it PostgreSQL's. Led
-    one after the other they would take eight times as long: each statement would be for one household."""
+    """Each half takes some 140 s on a machine with little else to do: a life 27 ms of ours and as much of PostgreSQL's.
+    Led one after the other, they would take eight times as long: each statement would be for one household."""
     led = lead(database, open_folder, 2500, 80, 1000 * (1 + half))
     record_property("lives", led)
     print(f"{led} lives of 80 steps")

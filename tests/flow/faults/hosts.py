@@ -51,13 +51,13 @@ async def all_busy(stage: Stage, *hosts: Host) -> None:
 
 
 async def goes_on_alone(stage: Stage, host: Host) -> None:
-    """It does so at once, and to the end: what is left then is what others had claimed."""
+    """It does so, and to the end: what is left then is what others had claimed."""
     before = len(await taken(stage))
 
     async def goes_on() -> bool:
         return len(await taken(stage)) > before + 2 * MOST_UNKNOWN * len(host.workers)
 
-    await stage.until(goes_on, within=20)
+    await stage.until(goes_on)
 
     async def only_what_others_claimed_is_left() -> bool:
         await stage.context.pool.execute(NO_BACK_OFF)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 from urllib.parse import urlsplit
 
 import pytest
@@ -134,8 +133,7 @@ async def test_a_machine_loses_its_power_and_the_other_does_the_rest(make_stage_
     stage = await make_stage_there(300)
     (there, first), (_, second) = await two_at_work(stage, network)
     url = there.url(stage.env["TILLBELL_DATABASE_URL"])
-    holder = await stage.stack.enter_async_context(program("holder.py", url, within=there.runs))
-    holder.send_signal(signal.SIGSTOP)
+    await stage.stack.enter_async_context(program("holder.py", url, within=there.runs))
 
     async def stands_in_its_answer():
         return await stage.value(STANDS) == 1

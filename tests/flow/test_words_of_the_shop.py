@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
+from daemon.flow import graves
 from daemon.flow.consents import news
-from daemon.shops.base import ConsentHint
-from daemon.store.persons import Word
+from daemon.shops.base import ConsentHint, Customer
+from daemon.store.persons import Known, Word
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 BEFORE, AFTER = NOW - timedelta(days=2), NOW - timedelta(minutes=1)
@@ -47,3 +49,22 @@ def known(state: str, evidence: str = "") -> Word:
 def test_what_counts(hint: ConsentHint, newest: Word | None, kept: str | None) -> None:
     row = news(1, hint, newest, NOW)
     assert (row and row.state) == kept
+
+
+@pytest.mark.parametrize(
+    ("hint", "comes_back"),
+    [
+        pytest.param(said("confirmed", PROOF, AFTER), True, id="a proof that is younger than the erasure"),
+        pytest.param(said("confirmed", PROOF, BEFORE), False, id="one that is older"),
+        pytest.param(said("confirmed", PROOF), False, id="one without its time"),
+        pytest.param(said("confirmed", at=AFTER), False, id="no proof at all"),
+        pytest.param(said("hint", PROOF, AFTER), False, id="a ticked box"),
+    ],
+)
+async def test_who_was_erased_comes_back_by_a_younger_consent_alone(
+    db: Any, hint: ConsentHint, comes_back: bool
+) -> None:
+    key, ada = ("customer", "7"), Customer("7", "ada@example.org", consents=(hint,))
+    grave = Known(1, None, None, is_guest=False, has_account=True, since=SAID_AT)
+    told = await graves.sift(db, 1, [(key, ("email", "ada@example.org"), ada)], {}, {key: grave})
+    assert told == [ada if comes_back else None]

@@ -229,7 +229,8 @@ EDGE_GUARDS = (
     ),
     guard(
         "who was erased comes back only by a consent that is younger",
-        "tests/flow/test_erasing.py",
+        "tests/flow/test_words_of_the_shop.py"
+        "::test_who_was_erased_comes_back_by_a_younger_consent_alone[one that is older]",
         "daemon/flow/graves.py",
         " and hint.at is not None and hint.at > grave.since\n",
         " and hint.at is not None\n",

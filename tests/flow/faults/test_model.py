@@ -194,21 +194,12 @@ SABOTAGES = {
 }
 
 
-def alone(database: str, folder: Path) -> None:
-    play(database, folder, PlannerAndSender, 300, 40, phases=(Phase.generate,))
-
-
-def together(database: str, folder: Path) -> None:
-    lead(database, folder, 1000, 40, 1, phases=(Phase.generate,))
-
-
 @pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("led", [alone, together])
 @pytest.mark.parametrize(("where", "name", "instead"), SABOTAGES.values(), ids=SABOTAGES)
 def test_a_guard_that_is_taken_away_is_missed(
-    database: str, open_folder: Path, monkeypatch: Any, where: Any, name: str, instead: Any, led: Any
+    database: str, open_folder: Path, monkeypatch: Any, where: Any, name: str, instead: Any
 ) -> None:
     monkeypatch.setattr(where, name, instead)
     with pytest.raises(AssertionError):
-        led(database, open_folder)
+        lead(database, open_folder, 1000, 40, 1, phases=(Phase.generate,))

@@ -182,7 +182,17 @@ class Listener(Worker):
     async def heart_beat(self) -> None:
         """The end of each look."""
         await super().heart_beat()
+        _heed()
         await cast("Awaitable[object]", self.pool.blpop([RUNG], timeout=LOOK_EVERY))
+        _heed()
+
+
+def _heed() -> None:
+    """Whoever has a time-out for its writes has them in `asyncio.wait_for`, which on Python 3.11 may swallow that the
+    task was cancelled (bpo-37658); without this it would go on for ever. The task itself remembers."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def do(box: dict[str, Any], name: str, shop_id: int) -> None:

@@ -111,8 +111,10 @@ async def test_what_was_held_goes_on_at_once_and_nothing_goes_twice(busy_town):
 
 
 async def test_a_look_at_the_shop_that_was_due_in_the_false_future_is_due_now(town):
+    """Somebody is at it, so that the town's own worker does not look at once."""
     pool = town.context.pool
-    await pool.execute("UPDATE work SET due_at = $1 WHERE name = 'poll'", await town.now() + HOURS)
+    held = "holder = 'somebody', lease_until_real = clock_timestamp() + interval '10 hours'"
+    await pool.execute(f"UPDATE work SET due_at = $1, {held} WHERE name = 'poll'", await town.now() + HOURS)
     await pool.execute("UPDATE clock SET speed = 1, base_real = clock_timestamp()")
     await pool.execute(f"UPDATE instance SET alive_real = {AHEAD}")
     await beats(town, "web")

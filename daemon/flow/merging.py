@@ -23,7 +23,8 @@ async def merge(
     context: Context, db: Connection, shop_id: int, older: int, younger: int, evidence: Evidence, now: datetime
 ) -> int:
     """The number of the record: who, into whom, by what. The older survives, the younger's recovery ends, what forbids
-    is kept from both; who is held out on one side is held out. The caller holds both locks."""
+    is kept from both: what one of them bought stops at once what goes to the other. Who is held out on one side is held
+    out. The caller holds both locks."""
     share = context.keeper.book.shops[context.shop_name(shop_id)].holdout
     return await _merge(db, shop_id, older, younger, evidence, share, now)
 
@@ -35,9 +36,12 @@ async def _merge(
     crossed = held_out(keys[older], share) != held_out(keys[younger], share)
     await recoveries.end_of_persons(db, shop_id, [younger], "merged", now)
     number = await merging.merge(db, shop_id, older, younger, evidence, now, crossed=crossed)
+    stopped = await recoveries.bought_by(db, shop_id, [older], now)
     await recoveries.wake(db, shop_id, [older], now)
     await members.heed(db, shop_id, [older, younger], now)
     log.info("kept", shop_id=shop_id, merge=number, person=older, was=younger, by=evidence.kind)
+    for recovery in stopped:
+        log.info("stopped", shop_id=shop_id, recovery=recovery, because="purchase")
     return number
 
 

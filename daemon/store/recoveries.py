@@ -24,6 +24,12 @@ async def bought(db: Connection, shop_id: int, orders: Sequence[int], at: dateti
     return [row["id"] for row in rows]
 
 
+async def bought_by(db: Connection, shop_id: int, persons: Sequence[int], at: datetime) -> list[int]:
+    """The same by all that these persons ever bought: for whoever turns out to be somebody else, too."""
+    found = [row["id"] for row in await sql.purchases(db, shop_id=shop_id, persons=sorted(persons))]
+    return await bought(db, shop_id, found, at) if found else []
+
+
 async def link_purchases(db: Connection, shop_id: int, recoveries: Sequence[int]) -> None:
     """Give recoveries that the rules ended as bought their order. The caller holds the persons' locks."""
     await sql.link_purchases(db, shop_id=shop_id, recoveries=sorted(recoveries))

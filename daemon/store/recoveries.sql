@@ -15,6 +15,14 @@ WITH over AS (
 )
 SELECT id FROM over;
 
+-- name: purchases
+-- Orders of these persons that end what is open of theirs. The caller holds the persons' locks.
+SELECT o.id FROM recovery r
+JOIN cart c ON c.shop_id = r.shop_id AND c.id = r.cart_id
+JOIN shop_order o ON o.shop_id = r.shop_id AND o.person_id = r.person_id
+WHERE r.shop_id = :shop_id AND r.person_id = ANY(:persons::bigint[]) AND r.state = 'open' AND o.standing = 'purchase'
+    AND (o.placed_at >= c.first_seen_at OR o.first_seen_at > r.started_at);
+
 -- name: bought
 -- Orders that end recoveries, each with what shows that the two belong together. The caller holds the persons' locks.
 -- From the orders on, one look into an index each: where statistics know of no open recovery, a plan that may begins with

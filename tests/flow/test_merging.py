@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from daemon.context import address_hmac
-from daemon.flow import dossier, merging, persons, policies
-from daemon.store import facts, optouts
+from daemon.flow import decide, deliver, dossier, enrol, merging, persons, policies, prepare
+from daemon.store import facts, messages, optouts
 from daemon.store import merging as store
 
 ENDS = "ARRAY['wake_at']"
@@ -55,6 +55,21 @@ async def counted(town: Any, recovery: int) -> int:
     known = policies.shop_facts(town.context, town.shop_id, await town.now())
     case = (await facts.of_recoveries(town.context.pool, town.shop_id, [recovery], known))[recovery]
     return len(case.facts.counted)
+
+
+async def test_a_guest_who_turns_out_to_have_bought_gets_nothing_that_is_on_its_way(town, make_buyer):
+    """Not even what was claimed already: the last look before it leaves finds their recovery ended."""
+    await town.leaves_cart("c1", make_buyer("", email="guest@example.org", is_guest=True), "red")
+    await town.buys("o1", make_buyer("7", email="ada@example.org"))
+    pool, now = town.context.pool, await town.now() + timedelta(hours=2)
+    for step in (enrol.resting_carts, decide.due_recoveries, prepare.planned_messages):
+        await step(town.context, town.shop_id, now)
+    _, [(claim, _)] = await deliver.claim(town.context, town.shop_id, "email", now, 10)
+    assert await messages.still_wanted(pool, town.shop_id, [(claim.id, claim.fence)])
+    guest, account = [row["id"] for row in await town.fetch("SELECT id FROM person ORDER BY id")]
+    await by_hand(town, account, guest)
+    assert not await messages.still_wanted(pool, town.shop_id, [(claim.id, claim.fence)])
+    assert await town.value("SELECT end_reason FROM recovery") == "purchase"
 
 
 async def test_what_was_merged_by_mistake_is_parted_again_with_every_row(town, make_buyer):

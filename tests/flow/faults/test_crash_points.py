@@ -120,10 +120,10 @@ class Kills:
         return states + Counter(taken=len(taken))
 
     async def once(self, point, due, nth):
-        """With what it takes to get there: a reaper needs somebody who died before."""
+        """With what it takes to get there: a reaper needs somebody who died before, and nothing to send beside it."""
         if point == "reaping":
             await self.at("after_claim_commit", due, 1)
-        await self.at(point, due, nth)
+        await self.at(point, 0 if point == "reaping" else due, nth)
         await self.reaps()
 
 

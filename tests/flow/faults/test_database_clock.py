@@ -151,7 +151,7 @@ async def test_the_workers_machine_changes_its_mind_about_the_time(make_stage, j
     await stage.prepared(DUE + LATER)
     highest = await stage.value("SELECT id FROM message ORDER BY id LIMIT 1 OFFSET $1", LATER - 1)
     await stage.context.pool.execute(WHEN, await stage.now(), timedelta(hours=30), highest)
-    await stage.relay.ask(delay=0.1)
+    await stage.relay.ask(delay=0.5)
     workers = [await stage.worker(), await stage.worker()]
 
     async def some():

@@ -92,7 +92,10 @@ class Storm:
         async def any_backend():
             return await self.stage.value(f"{BACKEND} ORDER BY random() LIMIT 1")
 
-        os.kill(await in_spite_of_all(any_backend), signal.SIGKILL)
+        victim = await in_spite_of_all(any_backend)
+        if victim is None:  # none of them is back since the last time
+            return 0
+        os.kill(victim, signal.SIGKILL)
         return 1
 
     async def bell_killed(self):

@@ -1,6 +1,7 @@
 # Everything is reached from here; each target first brings .venv up to date. ARGS are passed on: make demo ARGS="--once"
 PYTHON ?= python3
-WORKERS ?= auto
+# One more than there are cores: the tests wait more than they reckon.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help

@@ -12,7 +12,6 @@ from typing import Any
 PREFS = {
     "dom.push.serverURL": "ws://127.0.0.1:{push}/",
     "dom.push.testing.allowInsecureServerURL": True,
-    "dom.push.testing.ignorePermission": True,
     "dom.push.connection.enabled": True,
     "permissions.default.desktop-notification": 1,
     "marionette.port": "{marionette}",

@@ -67,9 +67,17 @@ const look = () => {
 look();
 """
 LEAVE = """
-const [done] = arguments;
-navigator.serviceWorker.getRegistration().then((worker) => worker.pushManager.getSubscription())
-  .then((one) => one.unsubscribe()).then(done);
+const page = Services.scriptSecurityManager.createContentPrincipalFromOrigin(arguments[0]);
+const service = Cc["@mozilla.org/push/Service;1"].getService(Ci.nsIPushService);
+return new Promise((done) => {
+  service.unsubscribe(`${arguments[0]}/`, page, { onUnsubscribe: (status, ended) => done(ended) });
+});
+"""
+CLOSE = """
+const { gBrowser } = Services.wm.getMostRecentWindow("navigator:browser");
+const [, ...others] = gBrowser.tabs;
+for (const tab of others) gBrowser.removeTab(tab);
+return others.length;
 """
 UNSUBSCRIBE = """
 const [done] = arguments;
@@ -198,17 +206,17 @@ async def test_the_script_asks_on_the_second_page_and_takes_back_what_was_taken_
         while not await browser.inside(CLICK):
             await asyncio.sleep(0.1)
     await until(town, "SELECT count(*) FROM event WHERE kind = 'clicked' AND class = 'human'")
+    await until(town, "SELECT count(*) FROM event WHERE kind = 'landed'")
 
     # The browser has to subscribe anew, with no page open: the worker tells it.
     await browser.goes("about:blank")
+    assert await browser.inside(CLOSE) == 1
     await town.context.pool.execute("DELETE FROM subscription")
     await browser.inside(RENEWS, shop.url)
     await until(town, BROWSERS)
-    await browser.goes(f"{shop.url}/lamps")
 
     # The browser ends it by itself: the next push finds it gone, and it is removed.
-    await browser.runs(LEAVE)
-    await browser.goes("about:blank")
+    assert await browser.inside(LEAVE, shop.url)
     await town.passes(hours=20)
     assert await town.value("SELECT state || ' ' || reason FROM message WHERE step = 'once-more'") == "failed 410"
     assert await town.value(BROWSERS) == 0

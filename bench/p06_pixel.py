@@ -2,18 +2,21 @@
 
 The product's own handlers in a process of their own, wrk at 64 connections, PostgreSQL with its defaults. Modes:
 `group` is the product; `insert` the product with every hit written alone; `nothing` bare aiohttp that answers the same
-picture. Medians over interleaved rounds, and how many answered hits were missing after a kill -9 (which must be none).
+picture. nginx, where it is installed, answers one from its memory. Medians over interleaved rounds, and how many
+answered hits were missing after a kill -9 (which must be none).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 
 from aiohttp import web
 
 from bench.measured import Measured, Row
+from bench.peers.pictures import nginx
 from bench.place import Place
 from bench.traffic import CONNECTIONS, Run, answer, load, main, on, serving, under_load
 from daemon.context import Context
@@ -40,13 +43,32 @@ async def measure(place: Place, seconds: int = 3, rounds: int = 3) -> Measured:
     await asyncio.to_thread(folder.mkdir)
     script = await seeded(url, folder)
     runs: dict[str, list[Run]] = {mode: [] for mode in MODES}
+    limit: list[Run] = []
     for _ in range(rounds):
         for mode in MODES:
             await on(url, "TRUNCATE event")
             async with serving(MODULE, mode, url, folder) as server:
                 runs[mode].append(await under_load(place, wrk, server, script, seconds))
+        if program := shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin"):
+            async with nginx(program, folder / "nginx") as server:
+                limit.append(await under_load(place, wrk, server, script, seconds))
     lost = sum([await lost_at_kill(wrk, url, folder, script) for _ in range(rounds)])
-    return told({mode: Run.median(each) for mode, each in runs.items()}, lost, rounds)
+    measured = told({mode: Run.median(each) for mode, each in runs.items()}, lost, rounds)
+    measured.rows += beside(Run.median(runs["group"]), limit)
+    return measured
+
+
+def beside(ours: Run, limit: list[Run]) -> list[Row]:
+    """What the request alone costs a server in C that does nothing else."""
+    if not limit:
+        return [Row("P6", "nginx, a picture from memory", "not measured: nginx is not installed")]
+    theirs = Run.median(limit)
+    return [
+        Row("P6", "nginx, a picture from memory", f"{theirs}"),
+        Row(
+            "P6", "hits after commit, to that, by CPU", f"{ours.cpu:.0f} and {theirs.cpu:.0f} µs", theirs.cpu / ours.cpu
+        ),
+    ]
 
 
 def told(runs: dict[str, Run], lost: int, kills: int) -> Measured:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, cast
 
@@ -22,6 +21,7 @@ from aiosmtplib import (
 
 from channels.base import Misconfigured, NotSent, Retry, Unclear
 from channels.replies import SAYS, Phase, Reply, refusal
+from channels.silence import watch
 from channels.wire import Wire, take_over
 
 DIALLING: frozenset[Phase] = frozenset({"connect", "hello", "starttls", "login"})
@@ -90,7 +90,7 @@ class Line:
         transport = self.client.transport
         if transport is None:
             raise SMTPServerDisconnected("closed after the greeting")
-        watch(transport, self.host.silence)
+        watch(transport, PROBES, self.host.silence)
         self.wire = take_over(transport)
         self.pipelines = self.offers("pipelining")
         self.eight_bit = self.offers("8bitmime")
@@ -185,16 +185,6 @@ async def dial(line: Line) -> None:
             line.phase = "login"
             await log_in(line)
     line.begin()
-
-
-def watch(transport: asyncio.BaseTransport, silence: float) -> None:
-    """Have our kernel see to it that the other host is still there."""
-    line = transport.get_extra_info("socket")
-    with suppress(OSError):
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in {**PROBES, "TCP_USER_TIMEOUT": round(silence * 1000)}.items():
-            if option := getattr(socket, name, None):  # some are Linux's own
-                line.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 async def greet(line: Line) -> None:

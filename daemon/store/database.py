@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +15,8 @@ import asyncpg
 from asyncpg.pgproto.pgproto import UUID
 from asyncpg.pool import PoolConnectionProxy
 from asyncpg.transaction import Transaction
+
+from channels.silence import watch
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
@@ -31,8 +32,9 @@ LIMIT = 20.0
 """Seconds after which the server ends a statement of a daemon. Migrations, dumps and commands have their own."""
 GRACE = 3.0
 """Seconds longer than the server's limit that an answer is waited for: after that the line is dead, not the query."""
-KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
-"""A host that vanished is noticed by our kernel within a quarter of a minute (tcp(7): seconds, milliseconds)."""
+PROBES = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 3, "TCP_KEEPCNT": 3}
+SILENCE = 15.0
+"""Seconds within which our kernel notices a host that vanished."""
 VANISHED = {
     "idle_in_transaction_session_timeout": "30s",
     "tcp_keepalives_idle": "10",
@@ -113,12 +115,8 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
 
 
 def _watch_line(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    line = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]  # asyncpg offers no other way
-    with suppress(OSError):  # a Unix socket has none of it and needs none
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in KEEPALIVE.items():
-            if option := getattr(socket, name, None):  # some are Linux's own
-                line.setsockopt(socket.IPPROTO_TCP, option, value)
+    transport = connection._transport  # type: ignore[attr-defined]  # asyncpg offers no other way
+    watch(transport, PROBES, SILENCE)
 
 
 async def _nothing_to_reset(_: asyncpg.Connection[asyncpg.Record]) -> None:

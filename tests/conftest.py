@@ -5,6 +5,7 @@ TILLBELL_TEST_ON_SERVERS=true leaves out what meets neither.
 """
 
 import asyncio
+import itertools
 import os
 import random
 import secrets
@@ -33,16 +34,23 @@ from tests.databases import Databases, named
 from tests.proxy import Proxy
 
 DATABASE = os.environ.get("TILLBELL_TEST_DATABASE_URL", "")
-REDIS = os.environ.get("TILLBELL_TEST_REDIS_URL", "")
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+REDIS_DATABASES = 16
+REDIS = os.environ.get("TILLBELL_TEST_REDIS_URL", "") if WORKER < REDIS_DATABASES else ""
+"""On a machine with many cores some processes of pytest get no database of that server, and start one of their own."""
 TEMPLATE = os.environ.get("TILLBELL_TEST_TEMPLATE", "")
 ON_SERVERS = os.environ.get("TILLBELL_TEST_ON_SERVERS") == "true"
 # A power cut may take the tests' data. The fall of a process must not: synchronous_commit stays on.
 # When each transaction was committed is for the tests of races.
 FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off", "track_commit_timestamp": "on"}
 SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
-# No example is wrong because the machine was busy with something else.
-examples.register_profile("unhurried", examples(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# No example is wrong because the machine was busy with something else, and each run tries the same ones.
+examples.register_profile(
+    "unhurried", examples(), deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 examples.load_profile("unhurried")
+# Seconds that aiosmtpd gives its thread to listen; it has five of its own.
+os.environ.setdefault("AIOSMTPD_CONTROLLER_TIMEOUT", "60")
 
 
 def pytest_report_header() -> list[str]:
@@ -212,8 +220,7 @@ async def pool(database: str) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
 @pytest.fixture
 async def redis_url(servers: Servers) -> AsyncIterator[str]:
     """The address of an empty Valkey, or of this worker's own database on an external one."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-    url = named(servers.redis_url, str(int(worker) % 16))
+    url = named(servers.redis_url, str(WORKER % REDIS_DATABASES))
     client = redis.asyncio.Redis.from_url(url)
     await client.flushdb()
     yield url
@@ -251,10 +258,10 @@ async def twilio() -> AsyncIterator[Twilio]:
 
 @pytest.fixture(scope="session")
 def unused_tcp_port_factory() -> Callable[[], int]:
-    """Ports that nobody else takes before they are listened on, each given once: below those of `free_port` and of
-    outgoing connections, and each process of pytest has its own."""
-    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 10
-    mine = iter(random.sample(range(10_000 + 1000 * number, 11_000 + 1000 * number), 1000))
+    """Ports that nobody else takes before they are listened on, each given again only after all others: below those of
+    `free_port` and of outgoing connections, and each process of pytest has its own, on as many as twenty cores."""
+    first = 10_000 + 500 * (WORKER % 20)
+    mine = itertools.cycle(random.sample(range(first, first + 500), 500))
 
     def make() -> int:
         return next(port for port in mine if is_free(port))

@@ -105,7 +105,7 @@ class Proxy:
         whichever connection, get through after each that is swallowed."""
         self.meals.append(Meal(after, reply, times, fate, sparing))
 
-    async def until(self, holds: Callable[[], bool], within: float = 10.0) -> None:
+    async def until(self, holds: Callable[[], bool], within: float = 60.0) -> None:
         """Wait for a number of this proxy: `await proxy.until(lambda: proxy.eaten == 3)`."""
         async with asyncio.timeout(within), self.changed:
             await self.changed.wait_for(holds)

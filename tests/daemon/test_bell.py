@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from daemon import bell as module
 from daemon.bell import MOST_RUNG, QUEUE, RUNG, UNHEARD, Bell, answer_rings
 from daemon.clock import monotonic
 from daemon.embedded import Servers, start
@@ -27,6 +28,16 @@ class Counting(Runner):
         super().start(name, shop_id)
 
 
+async def rings(bell: Bell, name: str, shop_id: int) -> None:
+    """Until Redis has it: a busy machine may take longer to say so than a bell waits."""
+    async with asyncio.timeout(60):
+        while True:
+            bell.retry_at = 0.0
+            await bell.ring(name, shop_id)
+            if not bell.retry_at:
+                return
+
+
 @pytest.fixture
 async def valkey(open_folder: Any) -> AsyncIterator[Servers]:
     """One of this test alone, to be taken away."""
@@ -34,12 +45,13 @@ async def valkey(open_folder: Any) -> AsyncIterator[Servers]:
         yield servers
 
 
-async def test_a_ring_reaches_a_worker_through_redis(town, valkey):
+async def test_a_ring_reaches_a_worker_through_redis(town, valkey, monkeypatch):
     """The same again within the time of one id is one job, not two."""
+    monkeypatch.setattr(module, "NEW_ID_EVERY", 1e9)  # no other begins while this test runs
     there = Counting(town.context)
     bell = Bell(town.context, None, valkey.redis_url)
     for _ in range(5):
-        await bell.ring("sweep", town.shop_id)
+        await rings(bell, "sweep", town.shop_id)
     assert bell.redis is not None
     assert await bell.redis.zcard(QUEUE) == 1
     answering = asyncio.create_task(answer_rings(town.context, there, valkey.redis_url))
@@ -58,9 +70,10 @@ async def test_who_listens_waits_for_a_ring_instead_of_looking_again_and_again(t
     async with Redis.from_url(valkey.redis_url) as client, asyncio.timeout(60):
         while not (await client.info("clients"))["blocked_clients"]:
             await asyncio.sleep(0.01)
-        await bell.ring("sweep", town.shop_id)
+        await rings(bell, "sweep", town.shop_id)
         assert await there.asked.get() == ("sweep", town.shop_id)
-        assert not await client.llen(RUNG)
+        while await client.llen(RUNG):  # who was looking just then takes it when it listens again
+            await asyncio.sleep(0.01)
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)
     await there.rest()
@@ -71,7 +84,7 @@ async def test_rings_that_nobody_hears_do_not_pile_up(town, valkey):
     bell = Bell(town.context, None, valkey.redis_url)
     async with Redis.from_url(valkey.redis_url) as client:
         for shop_id in range(MOST_RUNG + 20):
-            await bell.ring("sweep", shop_id)
+            await rings(bell, "sweep", shop_id)
         assert await client.zcard(QUEUE) == MOST_RUNG + 20
         assert await client.llen(RUNG) == MOST_RUNG
     await bell.close()
@@ -79,6 +92,11 @@ async def test_rings_that_nobody_hears_do_not_pile_up(town, valkey):
 
 async def test_redis_goes_and_comes_back(town, valkey):
     """It rings, then the work is done here, then it rings again; the one who answers survives all of it."""
+
+    async def asks(name: str) -> None:
+        while await runner.asked.get() != (name, town.shop_id):
+            pass
+
     [server] = valkey.running
     context, runner = town.context, Counting(town.context)
     bell = Bell(context, runner, valkey.redis_url)
@@ -86,16 +104,15 @@ async def test_redis_goes_and_comes_back(town, valkey):
     answering = asyncio.create_task(answer_rings(context, runner, valkey.redis_url))
     async with asyncio.timeout(60):
         await bell.ring("sweep", town.shop_id)
-        assert await runner.asked.get() == ("sweep", town.shop_id)
+        await asks("sweep")
         await server.stop()
         await bell.ring("react", town.shop_id)
-        assert await runner.asked.get() == ("react", town.shop_id)
+        await asks("react")
         assert bell.retry_at > 0
         await server.start()
-        bell.retry_at = 0.0
         bell.runner = None  # so it can only come through Redis
-        await bell.ring("decide", town.shop_id)
-        assert await runner.asked.get() == ("decide", town.shop_id)
+        await rings(bell, "decide", town.shop_id)
+        await asks("decide")
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)
     await runner.rest()
@@ -112,7 +129,7 @@ async def test_who_listened_at_a_server_that_vanished_listens_at_its_successor(t
             await asyncio.sleep(0.01)
         line.cut("down", fate="silence")
         await line.until(lambda: line.fired == 1)
-        await bell.ring("sweep", town.shop_id)
+        await rings(bell, "sweep", town.shop_id)
         assert await there.asked.get() == ("sweep", town.shop_id)
     answering.cancel()
     await asyncio.gather(answering, return_exceptions=True)
@@ -122,6 +139,7 @@ async def test_who_listened_at_a_server_that_vanished_listens_at_its_successor(t
 
 async def test_what_rang_here_is_done_here_at_once(town):
     """A mail is not kept waiting for a queue when its worker is this very process."""
+    await town.settles()  # so that nothing else rings at the same time
     runner = Counting(town.context)
     bell = Bell(town.context, runner, "redis://127.0.0.1:1")
     town.context.rung.add(("deliver", town.shop_id))
@@ -134,6 +152,7 @@ async def test_what_rang_here_is_done_here_at_once(town):
 
 async def test_rings_in_quick_succession_are_one_look_at_what_else_is_due(town):
     """A thousand mails ring a hundred times a second; what else is due has its look at the next tick."""
+    await town.settles()
     runner = Counting(town.context)
     bell = Bell(town.context, runner, "")
     bell.stepped, bell.looked_at = False, monotonic() + 60
@@ -166,13 +185,15 @@ def test_every_work_has_a_row():
 
 async def test_a_ring_that_was_taken_and_lost_is_made_up_for_here(town, valkey, monkeypatch):
     """Redis says yes and forgets: after two seconds the work is done without it."""
+    seconds = [monotonic()]
+    monkeypatch.setattr(module, "monotonic", lambda: seconds[0])
     runner = Counting(town.context)
     bell = Bell(town.context, runner, valkey.redis_url)
     bell.stepped = False
     await town.context.pool.execute("UPDATE work SET due_at = $1 WHERE name = 'sweep'", await town.now())
     key = ("sweep", town.shop_id)
     assert not bell._unheard(key)
-    bell.rung_at[key] -= UNHEARD
+    seconds[0] += UNHEARD
     assert bell._unheard(key)
     assert not bell._unheard(key)
     await bell.close()

@@ -99,8 +99,9 @@ async def test_one_whose_host_vanishes_half_way_lets_go_of_its_tables(database, 
 
 async def test_a_table_that_is_held_makes_it_wait_and_nobody_behind_it(database, db, tmp_path, monkeypatch):
     """Whoever waits for a table keeps all others from it: so the migration lets go, and comes again."""
-    monkeypatch.setattr(daemon.migrate, "LOCK_TIMEOUT", "50ms")
+    monkeypatch.setattr(daemon.migrate, "LOCK_TIMEOUT", "300ms")  # long enough to be seen waiting
     monkeypatch.setattr(daemon.migrate, "PAUSE", 0.05)
+    monkeypatch.setattr(daemon.migrate, "TRIES", 10_000)
     newer = with_another(tmp_path, "9998_one_more.sql", "ALTER TABLE shop ADD COLUMN more int;")
     holder = await asyncpg.connect(database)
     await holder.execute("BEGIN; LOCK TABLE shop IN ACCESS SHARE MODE")

@@ -34,6 +34,8 @@ SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class c JOIN pg_namespace n
 WHERE c.relkind = 'r' AND c.oid >= 16384 ORDER BY c.oid
 """
 SEQUENCES = "SELECT format('%I.%I', schemaname, sequencename) AS name, start_value, last_value FROM pg_sequences"
+FORGET = ("SELECT pg_stat_force_next_flush()", "SELECT pg_stat_reset()")
+"""What the server counted, the sweep itself included: that is counted once its transaction is over."""
 OTHERS = """
 SELECT bool_and(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -108,7 +110,7 @@ class Databases:
             return Fresh(
                 await connection.fetchval(SHAPE),
                 await connection.fetchval("SELECT pg_database_size(current_database())"),
-                ";".join([*sweep, "SELECT pg_stat_reset()"]),
+                ";".join(sweep),
                 [(table, told) for table, told in rows if len(told) > empty],
             )
         finally:
@@ -132,6 +134,8 @@ class Databases:
             for table, told in fresh.rows:
                 schema, _, plain = table.partition(".")
                 await connection.copy_to_table(plain, schema_name=schema, source=read(told), format="binary")
+            for statement in FORGET:
+                await connection.execute(statement)
         except asyncpg.PostgresError:
             return False
         finally:

@@ -255,6 +255,13 @@ class Town:
         assert await books.violations(self.context.pool, await self.now()) == []
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a connection, or the first byte on it, may take longer than a daemon waits for it."""
+    for span in ("daemon.store.database.PATIENCE", "channels.email.FIRST_BYTE", "channels.webpush.FIRST_BYTE"):
+        monkeypatch.setattr(span, 30.0)
+
+
 @pytest.fixture
 def links_of() -> Any:
     return read_links

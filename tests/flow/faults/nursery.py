@@ -24,15 +24,20 @@ from rules.phones import barred
 def sabotage(words: str) -> None:
     """Take guards out of this worker, so that a test can show that it would notice."""
     for word in words.split():
-        {"slow": slow_gate, "unlocked": no_locks, "unasked": no_second_look}[word]()
+        {"slow": slow_gate, "slower": slower_gate, "unlocked": no_locks, "unasked": no_second_look}[word]()
 
 
-def slow_gate() -> None:
+def slower_gate() -> None:
+    """So slow that what can come in between does, on any machine."""
+    slow_gate(0.3)
+
+
+def slow_gate(seconds: float = 0.03) -> None:
     """No sabotage: the gate takes its time between the facts and the claim."""
     move = messages.sql.move
 
     async def slowly(db: Any, **values: Any) -> Any:
-        await db.execute("SELECT pg_sleep(0.03)")
+        await db.execute(f"SELECT pg_sleep({seconds})")
         return await move(db, **values)
 
     messages.sql.move = slowly

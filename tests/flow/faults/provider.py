@@ -25,6 +25,9 @@ def machine_time() -> float:
     return time.clock_gettime(time.CLOCK_REALTIME)
 
 
+PULSE = 0.005
+
+
 class Texts(Twilio):
     """What a text is known by is the link in it."""
 
@@ -34,11 +37,14 @@ class Texts(Twilio):
     """When this process last ran, at most 5 ms ago unless the machine was busy elsewhere."""
     begun: ClassVar[list[tuple[str, float]]] = []
     """(to whom, when the request came)."""
+    late: ClassVar[list[float]] = []
+    """By how many seconds each beat came late: what the machine leaves to a process that has next to nothing to do."""
 
     async def beats(self) -> None:
         while True:
-            self.beat = machine_time()
-            await asyncio.sleep(0.005)
+            before, self.beat = self.beat, machine_time()
+            self.late.append(self.beat - before - PULSE if before else 0.0)
+            await asyncio.sleep(PULSE)
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
         came_at = self.beat
@@ -59,7 +65,7 @@ class Texts(Twilio):
         found = [LINK.search(text.body) for text in self.texts]
         keys = [one[1] for one in found if one]
         taken = [[key, text.to, 0.0] for key, text in zip(keys, self.texts, strict=True)]
-        return {"taken": taken, "begun": self.begun}
+        return {"taken": taken, "begun": self.begun, "late": self.late}
 
 
 class Pushes(PushService):

@@ -10,14 +10,15 @@ from datetime import timedelta
 import pytest
 
 from daemon.store import recoveries
+from tests.flow.faults.waves import FIFTH, GRACE, grace, is_claimed
 
 CONNECTIONS = 20
+TO_DOT = 5
+"""Seconds from a claim to the final dot, at most."""
 PROVIDER = 0.3
 """Seconds that the relay takes for a mail."""
 APART = 0.04
 """Seconds between one message's time and the next one's."""
-GRACE = 0.05
-"""Seconds after a purchase within which a first byte may still leave."""
 
 
 @dataclass
@@ -45,12 +46,12 @@ class Race:
     def claimed_late(self) -> int:
         return len([at for at in self.claims if at > 0])
 
-    def begun_late(self) -> int:
-        return len([at for at in self.first_bytes if at > GRACE])
+    def begun_late(self, allowed: float = GRACE) -> int:
+        return len([at for at in self.first_bytes if at > allowed])
 
 
 async def race(stage, count, sabotage=""):
-    """Everybody buys, at a random moment around the claim of their message."""
+    """Everybody buys, at a random moment around the time of their message, or as soon as it is claimed."""
     if await stage.value("SHOW track_commit_timestamp") != "on":
         pytest.skip("this server does not keep the time of commits")
     await stage.context.pool.execute("ALTER TABLE attempt ADD COLUMN xid xid8 DEFAULT pg_current_xact_id()")
@@ -76,14 +77,17 @@ async def race(stage, count, sabotage=""):
 
     till = asyncio.Semaphore(3)
 
-    async def buys(place, number):
-        await asyncio.sleep(max(0, start + place * APART + chance.uniform(-0.05, 0.5) - loop.time()))
+    async def buys(place, message, number):
+        if place % FIFTH == 0:
+            await is_claimed(stage, message)
+        else:
+            await asyncio.sleep(max(0, start + place * APART + chance.uniform(-0.05, 0.5) - loop.time()))
         async with till:
             await stage.buys(shop, number)
 
     async with asyncio.TaskGroup() as everybody:
-        for place, number in enumerate(numbers.values(), start=1):
-            everybody.create_task(buys(place, number))
+        for place, (message, number) in enumerate(numbers.items(), start=1):
+            everybody.create_task(buys(place, message, number))
 
     async def over():
         return not await stage.value(
@@ -132,13 +136,14 @@ async def measured(stage):
     ],
 )
 async def test_who_buys_first_gets_no_mail(make_stage, count):
-    stage = await make_stage(smtp_connections=str(CONNECTIONS), smtp_to_dot="5s")
+    stage = await make_stage(smtp_connections=str(CONNECTIONS), smtp_to_dot=f"{TO_DOT}s")
     run = await race(stage, count)
     print(run)
+    allowed = await grace(stage)
     assert run.claimed_late() == 0
-    assert run.begun_late() == 0
-    assert max(run.acceptances, default=0) <= 5
-    assert run.close() > count / 4, "too few purchases came near a claim"
+    assert run.begun_late(allowed) == 0
+    assert max(run.acceptances, default=0) <= TO_DOT + PROVIDER + allowed
+    assert len(run.claims) >= count // FIFTH, "no claim came first"
     await stage.no_deadlocks()
     await stage.books_are_clean()
 
@@ -158,7 +163,7 @@ async def test_without_the_second_look_mails_leave_after_the_purchase(make_stage
     [
         pytest.param("slow", 100, False, id="the persons are locked: never"),
         pytest.param("slow", 250, False, id="the persons are locked: never in 250", marks=pytest.mark.long),
-        pytest.param("slow unlocked", 250, True, id="nobody is locked: again and again", marks=pytest.mark.long),
+        pytest.param("slower unlocked", 250, True, id="nobody is locked: again and again", marks=pytest.mark.long),
     ],
 )
 async def test_the_lock_alone_keeps_claims_from_coming_after_a_purchase(

@@ -42,13 +42,15 @@ CONTRAST = """() => {
 def browser(needs_program: Callable[[str], str]) -> Iterator[Browser]:
     program = needs_program("chromium")
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=program, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        args = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = play.chromium.launch(executable_path=program, args=args, timeout=120_000)
         yield browser
         browser.close()
 
 
 def opened(browser: Browser, name: str, context: MailContext, width: int, scheme: str = "light") -> Page:
     page = browser.new_page(viewport={"width": width, "height": 600}, color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_default_timeout(60_000)
     page.route("**/*", lambda route: route.abort())
     page.set_content(render(TEMPLATES[name], context).html)
     return page

@@ -19,10 +19,12 @@ import pytest
 from aiohttp import ClientSession, web
 from standardwebhooks import Webhook
 
+from daemon.batcher import Batcher
 from daemon.clock import machine_now, monotonic
 from daemon.context import Context
 from daemon.settings import Settings
 from daemon.shops.push import Push, PushConfig, parse
+from daemon.store import database as stored
 from daemon.store import inbox
 from daemon.store.database import connect_pool
 from daemon.tokens import Secrets
@@ -51,8 +53,8 @@ def signed(body: bytes = BODY, id: str = "evt-1", late: int = 0, secret: str = N
 class Door:
     """The real handler on a real socket, before a real database."""
 
-    def __init__(self, context: Context, session: ClientSession, port: int) -> None:
-        self.context, self.session, self.port = context, session, port
+    def __init__(self, context: Context, session: ClientSession, port: int, keeper: Batcher) -> None:
+        self.context, self.session, self.port, self.keeper = context, session, port, keeper
 
     async def post(self, headers: dict[str, str] | None = None, body: bytes = BODY, shop: str = "main"):
         url = f"http://127.0.0.1:{self.port}/hooks/shop/{shop}"
@@ -67,14 +69,15 @@ class Door:
 @asynccontextmanager
 async def open_door(context: Context):
     app = web.Application()
-    app.add_routes(hooks.routes(context, hooks.keeper(context)))
+    keeper = hooks.keeper(context)
+    app.add_routes(hooks.routes(context, keeper))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
     async with ClientSession() as session:
-        yield Door(context, session, port)
+        yield Door(context, session, port, keeper)
     await runner.cleanup()
 
 
@@ -144,7 +147,7 @@ REFUSED = [
     pytest.param(lambda: (changed(webhook_signature="v1a,AAAA"), BODY), 401, "signature", id="another scheme"),
     pytest.param(lambda: (changed(webhook_signature="x" * 999), BODY), 401, "signature", id="no signature at all"),
     pytest.param(lambda: (signed(late=301), BODY), 401, "seconds behind our clock", id="five minutes old"),
-    pytest.param(lambda: (signed(late=-302), BODY), 401, "seconds ahead of our clock", id="from the future"),
+    pytest.param(lambda: (signed(late=-400), BODY), 401, "seconds ahead of our clock", id="from the future"),
     pytest.param(lambda: (changed(webhook_timestamp="nan"), BODY), 400, "is no time", id="a time that is none"),
     pytest.param(lambda: (changed(webhook_timestamp=""), BODY), 400, "missing header webhook-timestamp", id="no time"),
     pytest.param(
@@ -248,40 +251,56 @@ async def test_honest_shops_are_heard_while_hundreds_dawdle(door):
     assert len(await door.rows()) == 30
 
 
-async def test_a_thousand_at_once_are_a_few_writes(door):
-    async with ClientSession() as door.session:
-        answers = await asyncio.gather(*(door.post(signed(id=f"evt-{n}")) for n in range(1000)))
+WRITER_WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'inbox'::regclass"
+
+
+async def test_a_thousand_in_ten_crowds_are_a_few_writes(door):
+    """What arrives while one is being written is one group."""
+    pool, answers = door.context.pool, []
+    for crowd in range(10):
+        async with pool.acquire() as locker, locker.transaction(), asyncio.timeout(60):
+            await locker.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
+            posting = [asyncio.create_task(door.post(signed(id=f"evt-{crowd}")))]
+            while not await pool.fetchval(WRITER_WAITS):
+                await asyncio.sleep(0.005)
+            posting += [asyncio.create_task(door.post(signed(id=f"evt-{crowd}-{n}"))) for n in range(99)]
+            while len(door.keeper.queue) < 99:
+                await asyncio.sleep(0.005)
+        answers += await asyncio.gather(*posting)
     assert {answer.status for answer in answers} == {202}
     assert len(await door.rows()) == 1000
-    (writes,) = await door.context.pool.fetchrow("SELECT count(DISTINCT xmin::text) FROM inbox")
-    assert writes < 500
+    assert await pool.fetchval("SELECT count(DISTINCT xmin::text) FROM inbox") == 20
 
 
 async def test_while_the_database_is_busy_the_shop_is_told_to_come_again(door, monkeypatch):
-    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(hooks, "KEEP_PATIENCE", 2.0)
     async with door.context.pool.acquire() as locker, locker.transaction():
         await locker.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
-        began = loop.time()
-        answer = await door.post()
+        async with asyncio.timeout(60):  # it may be a busy machine; without an end it would be for ever
+            answer = await door.post()
         assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
-        assert loop.time() - began < 20  # it may be a busy machine; without an end it would be for ever
+    monkeypatch.setattr(hooks, "KEEP_PATIENCE", 60.0)
     assert (await door.post()).status == 202
     assert len(await door.rows()) == 1
 
 
-@pytest.mark.parametrize("within", [25, pytest.param(2.5, marks=pytest.mark.long, id="on a quiet machine")])
-async def test_while_all_connections_are_taken_the_shop_is_told_so_in_time(database, within):
-    """Two connections, fifty that want one for longer than anybody may wait, and twenty events."""
+async def test_while_all_connections_are_taken_the_shop_is_told_so_in_time(database, monkeypatch):
+    """Two connections, fifty that want one for longer than anybody may wait, and twenty events: if these waited for
+    their turn, it would be a minute and a half."""
+    for module, name in ((stored, "PATIENCE"), (hooks, "KEEP_PATIENCE")):
+        monkeypatch.setattr(module, name, 2.0)
     pool = await connect_pool(database, 2)
     async with open_door(await made_context(pool)) as door:
         slow = [asyncio.create_task(pool.fetchval("SELECT 1 FROM pg_sleep(4)")) for _ in range(50)]
         await asyncio.sleep(0)  # they ask first
         began = monotonic()
         answers = await asyncio.gather(*(door.post(signed(id=f"evt-{n}")) for n in range(20)))
-        assert monotonic() - began <= within
+        assert monotonic() - began <= 40
         assert {(answer.status, answer.headers["Retry-After"]) for answer in answers} == {(503, "2")}
         ends = await asyncio.gather(*slow, return_exceptions=True)
         assert all(isinstance(end, TimeoutError) for end in ends if end != 1)
+        for module, name in ((stored, "PATIENCE"), (hooks, "KEEP_PATIENCE")):
+            monkeypatch.setattr(module, name, 60.0)
         assert (await door.post()).status == 202
     await pool.close()
 
@@ -319,4 +338,4 @@ async def test_the_example_posts_events(door, language):
         "ada@example.org",
     )
     assert (order.kind, order.order.cart_ref, order.order.total) == ("order.placed", "7", Decimal("79.90"))
-    assert cart.at.microsecond
+    assert all("." in json.loads(row.body)["timestamp"] for row in await door.rows())  # fractions of a second matter

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from daemon.clock import monotonic
 from daemon.web.pages import readable_on
 from rules.notices import shipped
 
@@ -51,6 +52,13 @@ class Server:
 
     def heard(self, what: str) -> list[dict[str, Any]]:
         return [body for name, body in self.told if name == what]
+
+    def reactions(self, page: Page, count: int) -> list[str]:
+        """What was done with a notice, once so much has arrived: it may still be on its way when the page goes on."""
+        until = monotonic() + 60
+        while len(self.heard("reactions")) < count and monotonic() < until:
+            page.wait_for_timeout(20)
+        return [body["what"] for body in self.heard("reactions")]
 
 
 @pytest.fixture
@@ -109,7 +117,7 @@ def test_a_reminder_can_be_used_by_keyboard_and_closed(page: Page, server: Serve
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     assert page.evaluate("document.activeElement.id") == "before"
-    assert [body["what"] for body in server.heard("reactions")] == ["shown", "dismissed"]
+    assert server.reactions(page, 2) == ["shown", "dismissed"]
 
 
 def test_who_tabs_backwards_stays_inside_and_the_page_behind_is_out_of_reach(page: Page, server: Server) -> None:
@@ -208,6 +216,12 @@ def test_it_is_readable_in_two_languages_and_on_a_phone(
         assert page.locator("dialog").evaluate("one => getComputedStyle(one).fontSize") == "16px"  # not the shop's 99px
 
 
+LEAVES = """() => {
+  document.documentElement.dispatchEvent(new MouseEvent("mouseleave", { clientY: -1 }));
+  return document.querySelector(".tillbell");
+}"""
+
+
 def test_who_is_about_to_leave_is_asked_and_a_click_is_told(page: Page, server: Server) -> None:
     server.notice = notice(about="leave", when="leaves")
     page.goto(f"{SHOP}/shoes")
@@ -215,30 +229,36 @@ def test_who_is_about_to_leave_is_asked_and_a_click_is_told(page: Page, server: 
         page.evaluate(ALL)
     page.wait_for_timeout(1500)
     assert page.get_by_role("dialog").count() == 0
-    page.evaluate("document.documentElement.dispatchEvent(new MouseEvent('mouseleave', {clientY: -1}))")
+    page.wait_for_function(LEAVES)
     page.get_by_role("link", name="Warenkorb ansehen").click()
     page.wait_for_url(f"{SHOP}/cart")
-    assert [body["what"] for body in server.heard("reactions")] == ["shown", "clicked"]
+    assert server.reactions(page, 2) == ["shown", "clicked"]
 
 
 def test_it_can_be_taken_off_the_page(page: Page, server: Server) -> None:
     server.notice = notice()
     page.goto(f"{SHOP}/shoes")
-    page.evaluate(ALL)
+    with page.expect_response("**/events"):
+        page.evaluate(ALL)
     page.get_by_role("dialog").wait_for()
+    assert server.reactions(page, 1) == ["shown"]
     page.evaluate("tillbell.remove()")
     assert page.locator(".tillbell").count() == 0
     told = len(server.told)
     page.evaluate("tillbell.cart({lines: []})")
     page.wait_for_timeout(500)
     assert len(server.told) == told
-    assert [body["what"] for body in server.heard("reactions")] == ["shown"]
 
 
 def test_a_page_that_is_looked_at_says_so_and_its_address_is_clean(page: Page, server: Server) -> None:
-    with page.expect_response("**/landings", timeout=30_000):
-        page.goto(f"{SHOP}/shoes?size=42&tb=mark#top")
-        assert page.url == f"{SHOP}/shoes?size=42#top"
-        assert server.heard("landings") == []
+    page.clock.install(time=0)
+    page.clock.pause_at(10_000)
+    page.goto(f"{SHOP}/shoes?size=42&tb=mark#top")
+    assert page.url == f"{SHOP}/shoes?size=42#top"
+    page.clock.run_for(999)
+    page.wait_for_timeout(200)
+    assert server.heard("landings") == []
+    with page.expect_response("**/landings"):
+        page.clock.run_for(500)
     assert server.heard("landings") == [{"landing": "mark"}]
     assert page.evaluate(STORED) == 0

@@ -238,8 +238,9 @@ async def test_a_person_with_a_browser_leaves_and_comes_back(site, needs_program
     chromium = needs_program("chromium")
     letter = await site.letter()
     async with async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = await play.chromium.launch(executable_path=chromium, args=["--no-sandbox"], timeout=120_000)
         page = await browser.new_page(viewport={"width": 375, "height": 667})
+        page.set_default_timeout(60_000)
         mistakes: list[str] = []
         page.on("console", lambda message: mistakes.append(message.text))
         await page.goto(f"http://127.0.0.1:{site.served.public_port}{letter.way_out}")

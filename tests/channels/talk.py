@@ -152,7 +152,7 @@ async def always(message):
 async def channel_to(relay, **options):
     """A channel with one connection to this relay; at the end all connections are gone."""
     server = await asyncio.get_running_loop().create_server(relay.talk, "127.0.0.1", 0)
-    span = timedelta(seconds=10)
+    span = timedelta(seconds=60)
     plain = {"tls": "none", "connections": 1, "to_dot": span, "from_dot": span, "helo": "sender.test"}
     port = server.sockets[0].getsockname()[1]
     email = Email(Config(**{"host": "127.0.0.1", "port": port, **plain, **options}))

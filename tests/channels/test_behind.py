@@ -8,12 +8,6 @@ import pytest
 from tests.channels.talk import FIRST, Relay, channel_to, handed_over, outcomes_of
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """On a busy machine the first byte may take longer than a second."""
-    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
-
-
 async def test_next_envelope_goes_out_while_the_last_mail_is_not_answered(make_message):
     relay = Relay(holds={(".", FIRST)})
     async with channel_to(relay) as email:
@@ -40,12 +34,12 @@ async def test_connection_that_carries_one_mail_counts_half(make_message):
 
 async def test_relay_that_thinks_long_about_a_mail_gets_no_envelope_behind_it(make_message, monkeypatch):
     monkeypatch.setattr("channels.pool.FOLLOWS_WITHIN", -1.0)
-    monkeypatch.setattr("channels.email.FIRST_BYTE", 0.2)
     relay = Relay(holds={(".", FIRST)})
     async with channel_to(relay) as email:
         outcomes = {}
         sending = asyncio.create_task(outcomes_of(email, make_message, (1,), outcomes=outcomes))
         await relay.heard(".", 1).wait()
+        monkeypatch.setattr("channels.email.FIRST_BYTE", 0.2)
         second = await outcomes_of(email, make_message, (2,))
         assert (second[2].code, second[2].costs_a_try) == ("not_sent", False)
         assert b"person2" not in relay.talks[0].stream
@@ -56,10 +50,11 @@ async def test_relay_that_thinks_long_about_a_mail_gets_no_envelope_behind_it(ma
 
 async def test_mail_that_runs_out_of_time_behind_another_does_not_cost_that_its_answer(make_message):
     relay = Relay(holds={(".", FIRST)})
-    async with channel_to(relay, to_dot=timedelta(milliseconds=300)) as email:
+    async with channel_to(relay) as email:
         outcomes, second = {}, {}
         sending = asyncio.create_task(outcomes_of(email, make_message, (1,), outcomes=outcomes))
         await relay.heard(".", 1).wait()
+        email.config = email.config.model_copy(update={"to_dot": timedelta(milliseconds=300)})
         await outcomes_of(email, make_message, (2,), outcomes=second)
         assert (second[2].state, second[2].code) == ("retry_wait", "connection")
         assert outcomes == {}
@@ -100,7 +95,7 @@ async def test_421_for_one_mail_leaves_the_one_behind_it_unsent(make_message):
             ("retry_wait", "421 4.3.2"),
             ("retry_wait", "connection"),
         ]
-        assert email.ready() == 0, "the channel rests"
+        assert email.pool.ready(email.pool.rests_until - 0.01) == 0, "the channel rests"
 
 
 @pytest.mark.parametrize(

@@ -51,12 +51,6 @@ def moods_of(name):
     return [mood for mood in MOODS if mood in known] if issubclass(CHANNELS[name], InHouse) else list(MOODS)
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """On a busy machine the first byte may take longer than a second."""
-    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
-
-
 async def always(message):
     return True
 

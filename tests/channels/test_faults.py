@@ -28,12 +28,6 @@ SINK = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """Fifty at once on a busy machine may need longer than a second for their first byte."""
-    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
-
-
 async def always(message):
     return True
 

@@ -7,12 +7,6 @@ from tests.channels.talk import NUMBERS, SECOND, Relay, address, handed_over
 NOBODY = {"DATA": b"503 5.5.1 nobody to give it to\r\n"}
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """On a busy machine the first byte may take longer than a second."""
-    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
-
-
 def expected(relay: Relay, number: int) -> set[str]:
     """What may be said of a message, from what it was told in full and what of it has left."""
     whom = address(number)

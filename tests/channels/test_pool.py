@@ -11,12 +11,6 @@ from channels.pool import LONGEST_REST, Pool
 DROP, HANG = "drop", "hang"
 
 
-@pytest.fixture(autouse=True)
-def patience(monkeypatch):
-    """On a busy machine the first byte may take longer than a second."""
-    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
-
-
 async def always(message):
     return True
 
@@ -108,11 +102,12 @@ async def test_slow_handshake_is_not_wasted(make_relay, make_email, make_message
     relay = await make_relay(ehlo=(awake, b"250 relay.test\r\n"))
     email = make_email(relay.port, connections=1)
     assert (await send(email, make_message, 1))[1].code == "not_sent"
-    assert email.ready() == 1
-    email.pool.began_at -= 1.1
-    assert email.ready() == 0, "else as many would be claimed in vain each second until it is there"
+    began_at = email.pool.began_at
+    assert email.pool.ready(began_at + 0.9) == 1
+    assert email.pool.ready(began_at + 1.1) == 0, "else as many would be claimed in vain until it is there"
     awake.set()
-    email.pool.give_back(await email.pool.take(asyncio.get_running_loop().time() + 5))
+    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
+    email.pool.give_back(await email.pool.take(asyncio.get_running_loop().time() + 60))
     assert (await send(email, make_message, 2))[2].state == "accepted"
     assert relay.connections == 1
 
@@ -122,10 +117,11 @@ async def test_unreachable_relay_is_left_alone(make_relay, make_email, make_mess
     email = make_email(relay.port, connections=5)
     first = await send(email, make_message, *range(5))
     asked = relay.connections
+    email.pool.rests_until += 60  # however busy this machine is, they come within the rest
     second = await send(email, make_message, *range(5))
     assert {outcome.state for outcome in (*first.values(), *second.values())} == {"retry_wait"}
     assert {outcome.code for outcome in second.values()} == {"421 4.3.2"}
-    assert all(timedelta(0) < outcome.again_after <= timedelta(seconds=1) for outcome in second.values())
+    assert all(timedelta(0) < outcome.again_after <= timedelta(seconds=65) for outcome in second.values())
     assert not any(outcome.costs_a_try for outcome in (*first.values(), *second.values())), "no byte of them has left"
     assert relay.connections == asked <= 5
     assert email.ready() == 0
@@ -147,7 +143,7 @@ async def test_421_in_the_middle_of_a_mail_counts_as_turned_away(make_relay, mak
     relay = await make_relay(mail=b"421 4.7.0 too fast\r\n")
     email = make_email(relay.port, connections=5)
     await send(email, make_message, 1)
-    assert email.ready() == 0
+    assert email.pool.ready(email.pool.rests_until - 0.01) == 0
 
 
 async def test_open_connections_go_on_while_no_other_can_be_had(make_relay, make_email, make_message):
@@ -162,15 +158,14 @@ async def test_open_connections_go_on_while_no_other_can_be_had(make_relay, make
 
 async def test_rests_grow_to_a_minute_and_failures_of_one_wave_count_once():
     pool = Pool(lambda: None, 5, 30.0, chance=lambda: 1.0)
-    rests = []
-    for _ in range(9):
+    for rest in (1, 2, 4, 8, 16, 32, 60, 60, LONGEST_REST):
         pool.rests_until = 0.0
         before = asyncio.get_running_loop().time()
         pool.rest(Retry("no"))
+        after = asyncio.get_running_loop().time()
+        assert before + rest - 0.001 <= pool.rests_until <= after + rest + 0.001
+        pool.rests_until += 60
         pool.rest(Retry("no"))
-        rests.append(round(pool.rests_until - before))
-    assert rests == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert max(rests) == LONGEST_REST
 
 
 async def test_jitter_spreads_the_rest_over_its_upper_half():
@@ -178,7 +173,8 @@ async def test_jitter_spreads_the_rest_over_its_upper_half():
         pool = Pool(lambda: None, 5, 30.0, chance=lambda chance=chance: chance)
         before = asyncio.get_running_loop().time()
         pool.rest(Retry("no"))
-        assert pool.rests_until - before == pytest.approx(rest, abs=0.05)
+        after = asyncio.get_running_loop().time()
+        assert before + rest - 0.001 <= pool.rests_until <= after + rest + 0.001
 
 
 async def test_wrong_password_is_told_to_everybody_who_waits(make_relay, make_email, make_message):
@@ -208,8 +204,8 @@ async def test_closing_gives_back_who_waits_and_lets_go_of_everything(make_relay
 async def test_connection_that_comes_in_the_moment_of_being_stopped_is_not_lost(make_relay, make_email, make_message):
     relay = await make_relay()
     email = make_email(relay.port, connections=1)
-    line = await email.pool.take(asyncio.get_running_loop().time() + 5)
-    waiting = asyncio.create_task(email.pool.take(asyncio.get_running_loop().time() + 5))
+    line = await email.pool.take(asyncio.get_running_loop().time() + 60)
+    waiting = asyncio.create_task(email.pool.take(asyncio.get_running_loop().time() + 60))
     await asyncio.sleep(0)  # lets it begin to wait
     email.pool.give_back(line)
     waiting.cancel()

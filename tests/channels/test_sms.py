@@ -92,7 +92,7 @@ async def test_each_answer_means_what_it_means_and_is_asked_for_once(mood, twili
 
 async def test_hanging_ends_as_unknown_after_our_own_time(twilio, make_sms):
     twilio.mood = "hangs"
-    sms = make_sms(twilio.url, answer_within=timedelta(seconds=0.3))
+    sms = make_sms(twilio.url, answer_within=timedelta(seconds=1.5))
     outcome = await attempt(sms, message(), always)
     assert (outcome.state, len(twilio.posts)) == ("unknown", 1)
 

@@ -9,7 +9,8 @@ from channels.base import Retry, attempt
 from channels.smtp import Envelope, transact
 
 DROP, RESET, HANG = "drop", "reset", "hang"
-SHORT = {"to_dot": timedelta(milliseconds=500), "from_dot": timedelta(milliseconds=100)}
+SHORT = {"data": {"to_dot": timedelta(seconds=2)}, "dot": {"from_dot": timedelta(milliseconds=100)}}
+"""Who does not answer is not waited for any longer."""
 
 
 async def always(message):
@@ -65,7 +66,8 @@ def answering(*answers):
 )
 async def test_outcome(make_relay, make_email, make_message, answers, expected):
     relay = await make_relay(**answers)
-    email = make_email(relay.port, **(SHORT if HANG in answers.values() else {}))
+    [short, *_] = [*(SHORT[verb] for verb, answer in answers.items() if answer == HANG), {}]
+    email = make_email(relay.port, **short)
     outcome = await attempt(email, make_message(), always)
     assert (outcome.state, outcome.code) == expected
     assert outcome.suppress is False
@@ -148,6 +150,7 @@ async def test_slow_gate_gives_the_message_back(make_relay, make_email, make_mes
     email = make_email(relay.port, connections=1)
     outcome = await attempt(email, make_message(), gate)
     assert (outcome.state, outcome.code) == ("retry_wait", "not_sent")
+    monkeypatch.setattr("channels.email.FIRST_BYTE", 30.0)
     assert (await attempt(email, make_message(), always)).state == "accepted"
     assert relay.connections == 1
 

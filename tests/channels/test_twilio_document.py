@@ -95,7 +95,7 @@ def mock(folder: Path) -> Iterator[Mock]:
         yield Mock(f"http://127.0.0.1:{port}", json.loads((folder / "spec.json").read_text("utf-8")))
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -112,7 +112,8 @@ async def make_sms(mock: Mock) -> AsyncIterator[Any]:
                 break
 
     def make(sender: str) -> Sms:
-        made.append(Sms(Config(account=AC, token=SecretStr("token"), sender=sender, base_url=mock.url)))
+        spans = {"connect_within": timedelta(seconds=60), "answer_within": timedelta(seconds=60)}
+        made.append(Sms(Config(account=AC, token=SecretStr("token"), sender=sender, base_url=mock.url, **spans)))
         return made[-1]
 
     yield make
@@ -166,7 +167,7 @@ async def test_mock_takes_the_question_for_what_was_sent(make_sms):
 async def test_mock_refuses_what_does_not_fit(mock, make_sms, form, login, status):
     """Else what it takes would prove nothing."""
     del make_sms  # it listens from here on
-    span = timedelta(seconds=20)
+    span = timedelta(seconds=60)
     client = Client({"Authorization": login} if login else {}, connections=1, connect_within=span, answer_within=span)
 
     async def gate() -> bool:

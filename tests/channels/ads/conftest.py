@@ -84,7 +84,7 @@ def part() -> object:
 
 async def first_error(coroutine: object) -> BaseException | None:
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await coroutine  # type: ignore[misc]
     except Exception as error:
         return error

@@ -8,7 +8,7 @@ import pytest
 from channels.ads.base import Reach
 from channels.base import Misconfigured, Retry, Unclear
 
-from .conftest import first_error
+from .conftest import PATIENCE, first_error
 
 PLATFORMS = ["meta", "google"]
 FATES = {
@@ -79,7 +79,7 @@ async def test_accident_is_told_for_what_it_is(stage, part, name, fault):
     scene = await stage(name)
     scene.platform.faults.append(fault)
     if fault == "hang":
-        scene.client.wire.patience = 0.5
+        scene.client.wire.patience = 2.0
     error = await first_error(scene.client.add(people(scene.client, 100), part(100)))
     assert isinstance(error, FATES[name][fault])
     taken = {"half": 50, "lost": 100, "bare": 100}.get(fault, 0)
@@ -96,6 +96,7 @@ async def test_next_call_after_an_accident_goes_well(stage, part, name, fault):
         scene.client.wire.patience = 2.0
     everybody = people(scene.client, 100)
     await first_error(scene.client.add(everybody, part(100)))
+    scene.client.wire.patience = PATIENCE
     await scene.client.add(everybody, part(100))
     assert scene.inside() == 100
 

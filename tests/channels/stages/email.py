@@ -99,11 +99,11 @@ async def stage(mood: str) -> AsyncIterator[Stage]:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Counting(handler, hostname="relay.test", loop=loop), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
+    nobody = socket.socket()  # has a port, and does not listen
+    nobody.bind(("127.0.0.1", 0))
     if mood == "is out of reach":
         server.close()
-        with socket.socket() as probe:  # a port where nobody listens
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = nobody.getsockname()[1]
     span = timedelta(seconds=20)
     config = Config(host="127.0.0.1", port=port, tls="none", helo="sender.test", connections=3, to_dot=span)
     channel = Email(config)
@@ -112,6 +112,7 @@ async def stage(mood: str) -> AsyncIterator[Stage]:
         yield scene
     finally:
         await channel.close()
+        nobody.close()
         server.close()
         for connection in [*opened]:
             connection.transport.abort()

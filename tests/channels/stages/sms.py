@@ -42,7 +42,7 @@ class Stage:
     async def emptied(self) -> None:
         """Wait until the provider has seen the last connection go."""
         session = self.channel.api.client.session
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while session is not None and not session.closed:
                 await asyncio.sleep(0.01)
 
@@ -53,10 +53,10 @@ async def stage(mood: str) -> AsyncIterator[Stage]:
     twilio = Twilio(mood=MOODS.get(mood, "takes it"))
     await twilio.start()
     url = twilio.url
+    nobody = socket.socket()  # has a port, and does not listen
+    nobody.bind(("127.0.0.1", 0))
     if mood == "is out of reach":
-        with socket.socket() as probe:  # a port where nobody listens
-            probe.bind(("127.0.0.1", 0))
-            url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     span = timedelta(seconds=20)
     channel = Sms(
         Config(
@@ -74,3 +74,4 @@ async def stage(mood: str) -> AsyncIterator[Stage]:
     finally:
         await channel.close()
         await twilio.stop()
+        nobody.close()

@@ -72,10 +72,10 @@ async def stage(mood: str) -> AsyncIterator[Stage]:
     service = PushService(AT.timestamp, answers)
     await service.start()
     url = service.url
+    nobody = socket.socket()  # has a port, and does not listen
+    nobody.bind(("127.0.0.1", 0))
     if mood == "is out of reach":
-        with socket.socket() as probe:  # a port where nobody listens
-            probe.bind(("127.0.0.1", 0))
-            service.url = url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        service.url = url = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     config = Config(private_key=made(), contact="mailto:push@shop.example", hosts=(url,), connections=5)
     scene = Stage(WebPush(config, now=lambda: AT), service, {}, kept)
     try:
@@ -83,3 +83,4 @@ async def stage(mood: str) -> AsyncIterator[Stage]:
     finally:
         await scene.channel.close()
         await service.close()
+        nobody.close()

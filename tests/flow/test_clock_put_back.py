@@ -38,6 +38,12 @@ async def beats(town, kind="worker"):
     await Vigil(town.context, kind, "1", lambda: 0).beat()
 
 
+@pytest.fixture(autouse=True)
+def beats_by_hand(monkeypatch):
+    """The town's own heart does not beat in between, however long a test takes."""
+    monkeypatch.setattr("daemon.run.BEAT", 3600.0)
+
+
 @pytest.fixture
 async def busy_town(make_town, make_buyer):
     """One mail that the relay put off, one that an allowance holds, one claimed, one unknown."""
@@ -88,9 +94,9 @@ async def test_no_stamp_lies_further_ahead_than_before(busy_town, log):
     shares, at = await allowances.shares(pool, "email", "relay")
     assert all(one.until - at < 60 for one in shares.values())
     assert '"clock": "was put back"' in log.getvalue()
-    told = log.getvalue()
+    told = log.getvalue().count("was put back")
     await beats(town)
-    assert log.getvalue() == told  # once is enough
+    assert log.getvalue().count("was put back") == told  # once is enough
 
 
 async def test_what_was_held_goes_on_at_once_and_nothing_goes_twice(busy_town):

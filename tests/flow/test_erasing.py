@@ -38,6 +38,11 @@ CANARY = Customer(
     ),
 )
 READER = {"User-Agent": "Thunderbird of Kanaria"}
+WAITS = """
+SELECT count(*) FROM pg_locks JOIN pg_stat_activity a USING (pid)
+WHERE NOT granted AND locktype = $1 AND a.datname = current_database()
+"""
+"""For a lock of this test's database."""
 
 
 async def rows_with(town: Any, *needles: str) -> list[str]:
@@ -312,7 +317,7 @@ async def waits_for_lock(town: Any) -> None:
     import asyncio
 
     async with asyncio.timeout(60):
-        while not await town.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"):
+        while not await town.value(WAITS, "advisory"):
             await asyncio.sleep(0.005)
 
 
@@ -330,9 +335,7 @@ async def test_a_late_outcome_of_an_ended_recovery_and_an_erasure_wait_in_one_or
         await db.execute("SELECT id FROM recovery FOR NO KEY UPDATE")
         gone = asyncio.create_task(erase(town))
         async with asyncio.timeout(60):
-            while not await town.value(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
-            ):
+            while not await town.value(WAITS, "transactionid"):
                 assert not gone.done(), "it has written the message of a recovery that somebody else holds"
                 await asyncio.sleep(0.005)
         await db.execute("SET LOCAL lock_timeout = '5s'")

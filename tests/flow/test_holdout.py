@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from daemon.house import seeded
 from daemon.store import report
 from rules.effect import effect
 
 
 async def test_shadows_climb_the_ladder_and_get_nothing(make_town, make_buyer):
     town = await make_town(holdout="50%")
+    town.context.chance = seeded("what forty people draw")
     for number in range(40):
         await town.leaves_cart(f"c{number}", make_buyer(str(number)), "red")
     await town.passes(hours=25)

@@ -30,8 +30,9 @@ class Sent(Office):
     """An office that has sent many mails."""
 
     async def many(self, number: int, state: str = "accepted", reason: str = "", *, rehearsal: bool = False) -> None:
-        step = f"s{await self.one('SELECT count(*) FROM message')}-"
-        await self.context.pool.execute(MANY, step, state, reason, rehearsal, number)
+        for first in range(0, number, 5000):
+            step = f"s{await self.one('SELECT count(*) FROM message')}-"
+            await self.context.pool.execute(MANY, step, state, reason, rehearsal, min(5000, number - first))
 
     async def judged(self) -> list[tuple[str, str]]:
         """The pauses in force after a look: cause and reason."""

@@ -22,6 +22,15 @@ from tests.daemon.conftest import beside, own_logging
 __all__ = ["beside", "own_logging"]
 
 
+@pytest.fixture
+def heart_stands_still(monkeypatch):
+    """Nobody beats in between, however long a test takes."""
+    monkeypatch.setattr("daemon.run.BEAT", 3600.0)
+
+
+silence = pytest.mark.usefixtures("heart_stands_still")
+
+
 @asynccontextmanager
 async def started(town):
     """The same house after a stop: a process of its own, whose parts begin anew."""
@@ -52,6 +61,7 @@ async def steps(town):
     return [row["step"] for row in await town.fetch("SELECT step FROM message WHERE state = 'accepted' ORDER BY id")]
 
 
+@silence
 async def test_after_two_days_of_silence_overdue_steps_expire_and_later_ones_go_on(town, make_buyer, beside):
     await town.leaves_cart("c1", make_buyer("1"), "red")
     await town.passes(hours=2)
@@ -70,6 +80,7 @@ async def test_after_two_days_of_silence_overdue_steps_expire_and_later_ones_go_
     assert any("what was due until then is not made up for" in one for one in await town.because())
 
 
+@silence
 async def test_a_web_process_does_not_hide_the_silence_of_all_workers(town):
     """It beats all the time; who works again is told how long nobody did."""
     pool = town.context.pool
@@ -84,6 +95,7 @@ async def test_a_web_process_does_not_hide_the_silence_of_all_workers(town):
     assert still.reason == "nothing ran for 30 hours: what was due then is not made up for"
 
 
+@silence
 async def test_a_message_that_was_ready_before_the_silence_expires_at_the_gate(town, make_buyer, beside):
     await town.leaves_cart("c1", make_buyer("1"), "red")
     town.letters.refuse["1@example.org"] = "450 come again"
@@ -99,6 +111,7 @@ async def test_a_message_that_was_ready_before_the_silence_expires_at_the_gate(t
         assert await town.value("SELECT state FROM message WHERE step = 'remind'") == "expired"
 
 
+@silence
 async def test_after_a_stop_of_less_than_a_day_one_step_goes_out_and_not_two(make_town, make_buyer):
     ladder = "extends: default\nstarts: {rests_for: 1h}\nsteps:\n"
     ladder += "  - {name: remind, after: 1h}\n  - {name: doubts, after: 3h}\n  - {name: last-call, after: 5h}\n"

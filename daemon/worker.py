@@ -61,7 +61,7 @@ class Work:
 FLOW = {
     "poll": Work(ingest.poll, once=True),  # 1 look at the shop  2 keep what changed
     "inbox": Work(ingest.work_off_inbox),  # 2 keep what was pushed
-    "enrol": Work(enrol.resting_carts),  # 3 carts at rest become recoveries
+    "enrol": Work(enrol.resting_carts, full=enrol.MOST),  # 3 carts at rest become recoveries
     "decide": Work(decide.due_recoveries, full=decide.MOST),  # 4 ask the rules
     "prepare": Work(prepare.planned_messages, full=prepare.MOST),  # 5 links, render
     "deliver": Work(deliver.due_messages, shared=True),  # 6 claim  7 send  8 record

@@ -14,6 +14,7 @@ import structlog
 from daemon.context import Context
 from daemon.flow import budgets, policies
 from daemon.flow.writers import WRITERS
+from daemon.slices import in_slices
 from daemon.store import decisions, facts, persons, recoveries
 from daemon.store.database import Connection, again
 from daemon.store.decisions import Result
@@ -36,7 +37,7 @@ async def due_recoveries(context: Context, shop_id: int, now: datetime, most: in
     spoken = await policies.of_shop(context, context.pool, shop_id, {case.policy_hash for case in cases.values()})
     budget = await budgets.left(context, shop_id, now)
     results = []
-    for case in cases.values():
+    async for case in in_slices(cases.values()):
         if case.open:
             facts_now = dataclasses.replace(case.facts, budget=budget) if budget else case.facts
             verdict = decide(spoken.of(case.policy_name, case.policy_hash), facts_now, now)

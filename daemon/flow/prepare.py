@@ -14,6 +14,7 @@ from daemon.flow.writers import WRITERS
 from daemon.logs import told
 from daemon.mail import MailError, NothingToShow
 from daemon.shops.base import Capability, Product
+from daemon.slices import in_slices
 from daemon.store import facts, messages, persons
 from daemon.store.database import Connection, again
 from daemon.store.facts import Case
@@ -39,7 +40,7 @@ async def planned_messages(context: Context, shop_id: int, now: datetime, most: 
     done: list[Prepared] = []
     over: list[int] = []
     later: list[tuple[int, str]] = []
-    for one in todo:
+    async for one in in_slices(todo):
         case = cases[one.recovery_id]
         try:
             policy = spoken.of(case.policy_name, case.policy_hash)

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from daemon.slices import in_slices
 from daemon.store.database import Connection, Pool
 from daemon.store.sql import load
 from rules.facts import Bought, Cart, Consent, Counted, Facts, Line, Person, Taken
@@ -76,7 +77,7 @@ async def of_recoveries(
         most=shop.most,
         push_key=shop.push_key,
     )
-    return {row["id"]: _case(row, shop) for row in rows}
+    return {row["id"]: _case(row, shop) async for row in in_slices(rows)}
 
 
 def _case(row: Any, shop: ShopFacts) -> Case:

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
+from daemon.flow import enrol
 from daemon.worker import FLOW, Runner
 from tests.flow.conftest import Scripted
 
@@ -39,6 +40,26 @@ async def test_a_shop_that_raises_holds_up_nothing_else(town, make_buyer):
     [poll] = await town.fetch("SELECT * FROM work WHERE name = 'poll'")
     assert (poll["problem"], poll["failures"], poll["rest_until_real"]) == (None, 0, None)
     await town.books_are_clean()
+
+
+async def test_carts_that_come_to_rest_meanwhile_are_gathered_for_the_next_look(town, make_buyer, monkeypatch):
+    """Or with carts at rest all the time one would be enrolled after the other, and nothing else have its turn."""
+    looks = 0
+
+    async def counted(*asked):
+        nonlocal looks
+        looks += 1
+        return await enrol.resting_carts(*asked)
+
+    for number in range(3):
+        await town.leaves_cart(f"c{number}", make_buyer(str(number)), "red")
+    await town.passes(minutes=10)
+    await town.context.pool.execute("UPDATE cart SET look_at = $1", await town.now())
+    monkeypatch.setitem(FLOW, "enrol", replace(FLOW["enrol"], do=counted))
+    runner = Runner(town.context)
+    await runner.run("enrol", town.shop_id)
+    assert await town.value("SELECT count(*) FROM cart WHERE look_at <= $1", await town.now()) == 0
+    assert looks == 1
 
 
 async def test_a_work_is_done_once_at_a_time_and_once_more_if_asked_meanwhile(town, monkeypatch):

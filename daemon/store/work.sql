@@ -47,41 +47,47 @@ WHERE shop_id = :shop_id AND name = :name;
 SELECT pg_advisory_xact_lock(hashtextextended('tillbell keep', :shop_id));
 
 -- name: due
--- What each shop has to do now. Every branch is answered from a partial index, so nothing due costs next to nothing.
-SELECT s.shop_id, d.name FROM unnest(:shops::bigint[]) AS s (shop_id)
+-- What each shop has to do now. Every branch is answered from a partial index, so nothing due costs next to nothing. It is
+-- asked four times a second: the lists are values that no planner sees, or it would plan anew each time, and as it then
+-- does not know how much is due, each branch goes along its index to the first there is.
+SELECT s.shop_id, d.name FROM unnest((SELECT :shops::bigint[])) AS s (shop_id)
 CROSS JOIN LATERAL (
     SELECT w.name FROM work w
     WHERE w.shop_id = s.shop_id AND w.name IN ('poll', 'mailbox', 'sweep', 'audiences') AND w.due_at <= :now
         AND (w.holder IS NULL OR w.lease_until_real < clock_timestamp())
-    UNION ALL SELECT 'inbox' WHERE EXISTS (
-        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source <> 'mail'
-            AND i.source NOT LIKE 'channel %')
-    UNION ALL SELECT 'callbacks' WHERE EXISTS (
-        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source LIKE 'channel %' AND NOT EXISTS (
-            SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending'))
-    UNION ALL SELECT 'post' WHERE EXISTS (
-        SELECT FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source = 'mail' AND NOT EXISTS (
-            SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending'))
+    UNION ALL SELECT 'inbox' WHERE (
+        SELECT true FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source <> 'mail'
+            AND i.source NOT LIKE 'channel %' ORDER BY i.id LIMIT 1)
+    UNION ALL SELECT 'callbacks' WHERE (
+        SELECT true FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source LIKE 'channel %' AND NOT EXISTS (
+            SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending')
+        ORDER BY i.id LIMIT 1)
+    UNION ALL SELECT 'post' WHERE (
+        SELECT true FROM inbox i WHERE i.shop_id = s.shop_id AND i.state = 'waiting' AND i.source = 'mail' AND NOT EXISTS (
+            SELECT FROM message m WHERE m.shop_id = i.shop_id AND m.id = i.message_id AND m.state = 'sending')
+        ORDER BY i.id LIMIT 1)
     UNION ALL SELECT 'reconcile' WHERE EXISTS (
         SELECT FROM message m JOIN attempt a ON a.shop_id = m.shop_id AND a.message_id = m.id AND a.fence = m.fence
-        WHERE m.shop_id = s.shop_id AND m.state = 'unknown' AND m.channel <> 'email' AND m.channel = ANY(:channels::text[])
-            AND m.look_ups < 3 AND m.content IS NOT NULL
+        WHERE m.shop_id = s.shop_id AND m.state = 'unknown' AND m.channel <> 'email'
+            AND m.channel = ANY((SELECT :channels::text[])::text[]) AND m.look_ups < 3 AND m.content IS NOT NULL
             AND a.closed_real + (ARRAY['30 s', '2 min', '10 min']::interval[])[m.look_ups + 1] <= (SELECT clock_timestamp())
             AND (m.looked_up_real IS NULL OR m.looked_up_real + interval '1 minute' <= (SELECT clock_timestamp())))
-    UNION ALL SELECT 'enrol' WHERE EXISTS (
-        SELECT FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at <= :now)
-    UNION ALL SELECT 'react' WHERE EXISTS (
-        SELECT FROM event e WHERE e.shop_id = s.shop_id AND e.handled_at IS NULL)
-    UNION ALL SELECT 'decide' WHERE EXISTS (
-        SELECT FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at <= :now)
+    UNION ALL SELECT 'enrol' WHERE (
+        SELECT true FROM cart c WHERE c.shop_id = s.shop_id AND c.look_at <= :now ORDER BY c.look_at LIMIT 1)
+    UNION ALL SELECT 'react' WHERE (
+        SELECT true FROM event e WHERE e.shop_id = s.shop_id AND e.handled_at IS NULL ORDER BY e.recorded_at LIMIT 1)
+    UNION ALL SELECT 'decide' WHERE (
+        SELECT true FROM recovery r WHERE r.shop_id = s.shop_id AND r.wake_at <= :now ORDER BY r.wake_at LIMIT 1)
     UNION ALL SELECT 'confirm' WHERE EXISTS (
-        SELECT FROM opt_in o WHERE o.shop_id = s.shop_id AND o.channel = ANY(:channels::text[]) AND o.state = 'waiting'
+        SELECT FROM opt_in o WHERE o.shop_id = s.shop_id AND o.channel = ANY((SELECT :channels::text[])::text[])
+            AND o.state = 'waiting'
             AND (o.retry_real IS NULL OR o.retry_real <= (SELECT clock_timestamp())) AND NOT EXISTS (SELECT FROM channel_rest z
                 WHERE z.shop_id = s.shop_id AND z.channel = o.channel AND z.until_real > clock_timestamp()))
-    UNION ALL SELECT 'prepare' WHERE EXISTS (
-        SELECT FROM message m WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now)
+    UNION ALL SELECT 'prepare' WHERE (
+        SELECT true FROM message m WHERE m.shop_id = s.shop_id AND m.state = 'planned' AND m.not_before <= :now
+        ORDER BY m.not_before LIMIT 1)
     UNION ALL SELECT 'deliver' WHERE EXISTS (
-        SELECT FROM unnest(:channels::text[]) AS n (channel) WHERE NOT EXISTS (SELECT FROM channel_rest z
+        SELECT FROM unnest((SELECT :channels::text[])) AS n (channel) WHERE NOT EXISTS (SELECT FROM channel_rest z
                 WHERE z.shop_id = s.shop_id AND z.channel = n.channel AND z.until_real > clock_timestamp())
             AND coalesce(
                 (SELECT true FROM message m WHERE m.shop_id = s.shop_id AND m.channel = n.channel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -66,6 +67,22 @@ async def ask_everything(db):
     }
 
 
+async def read_by_a_kept_plan(db, question):
+    """What is asked again and again is planned without knowing for what."""
+    asked: list[asyncpg.connection.LoggedQuery] = []
+    with db.query_logger(asked.append):
+        await question
+    await asyncio.sleep(0)  # asyncpg tells of it in its own time
+    [one] = [one for one in asked if not any(word in one.query for word in ASKED_BY_ASYNCPG)]
+    values = [f"{{{','.join(map(str, value))}}}" if isinstance(value, list) else str(value) for value in one.args]
+    await db.execute("SET plan_cache_mode = force_generic_plan")
+    await db.execute(f"PREPARE kept AS {one.query}")
+    told = await db.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) EXECUTE kept ({str(values)[1:-1]})")
+    await db.execute("DEALLOCATE kept")
+    await db.execute("RESET plan_cache_mode")
+    return rows_read(json.loads(told)[0]["Plan"])
+
+
 async def read(db):
     """Rows read and rows that came back, by question."""
     asked: list[asyncpg.connection.LoggedQuery] = []
@@ -95,6 +112,8 @@ async def test_what_is_asked_each_second_reads_the_handful(db):
         print(f"{statistics} statistics:", *found.items(), sep="\n")
         limits = {name: TABLES.get(name, READ_AT_MOST) * found[name][1] + SPARE for name in names}
         assert {name: found[name] for name in names if found[name][0] > limits[name]} == {}
+        for now in (NOON, OPENED):
+            assert await read_by_a_kept_plan(db, work.due(db, [1], now)) <= limits["what is due"], statistics
         await db.execute("ANALYZE")
     await db.execute(HELD, NOON)
     await db.execute("ANALYZE message")

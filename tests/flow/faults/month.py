@@ -66,7 +66,7 @@ steps:
 WAKE = "UPDATE work SET rest_until_real = NULL, failures = 0 WHERE rest_until_real IS NOT NULL"
 LEASES = "UPDATE message SET lease_until_real = clock_timestamp() - interval '1 s' WHERE state = 'sending'"
 CUT = """
-SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'tillbell'
 """
 PATIENCE = 1.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from itertools import pairwise
 from pathlib import Path
 
 from daemon.flow import deliver
@@ -12,6 +11,18 @@ from daemon.flow import deliver
 ROUNDS = 6
 """In which two workers that take fifteen each, one or both at a time, have looked at all."""
 SLOW = "UPDATE person SET email = 'p' || id || '@slow.example' WHERE id % 2 = 0"
+FIRST_PLACE = """
+SELECT extract(epoch FROM base_real + (min(a.started_at) - base_shop))::float8
+FROM clock, attempt a JOIN message m ON m.id = a.message_id JOIN person p ON p.id = m.person_id
+WHERE p.email LIKE '%@slow.example' GROUP BY base_real, base_shop
+"""
+"""When the claim began that gave the first place in the line, or a little before."""
+TOLD = """
+SELECT count(*) - (SELECT count(*) FROM attempt a JOIN message m ON m.id = a.message_id
+    WHERE m.recovery_id = d.recovery_id AND a.code = 'not_sent') AS times
+FROM decision d WHERE because LIKE 'held by%' GROUP BY d.recovery_id
+"""
+"""How often each that was held was told of, but for those that a busy worker gave back, which are held anew."""
 
 
 def most_within(instants, span):
@@ -44,7 +55,8 @@ async def test_two_workers_share_a_rate_and_never_exceed_it(make_stage):
 
 async def test_a_slow_provider_gets_its_rate_of_two_workers_and_holds_nobody_else_up(make_stage):
     """Each of its mails is put aside once, at no cost to it, and looked at again when its time comes."""
-    stage = await make_stage(smtp_domain_rates="slow.example=10/s", smtp_connections="10")
+    rate = 5
+    stage = await make_stage(smtp_domain_rates=f"slow.example={rate}/s", smtp_connections="10")
     await stage.prepared(60)
     await stage.context.pool.execute(SLOW)
     for _ in range(2):
@@ -59,7 +71,7 @@ async def test_a_slow_provider_gets_its_rate_of_two_workers_and_holds_nobody_els
     await stage.until(all_others_accepted, within=60)
     assert await stage.value(accepted + "LIKE '%@slow.example'") < 30
     held = await stage.fetch("SELECT * FROM message WHERE state = 'prepared' AND retry_real IS NOT NULL")
-    assert {row["reason"] for row in held} <= {"held by the allowance of slow.example: 10/s"}
+    assert {row["reason"] for row in held} <= {f"held by the allowance of slow.example: {rate}/s"}
     assert {(row["deferrals"], row["tries"]) for row in held} <= {(0, 0)}
 
     async def all_accepted():
@@ -68,15 +80,13 @@ async def test_a_slow_provider_gets_its_rate_of_two_workers_and_holds_nobody_els
     await stage.until(all_accepted, within=60)
     taken = (await stage.relay.ask("taken"))["taken"]
     slow = sorted(at for _, address, at in taken if address.endswith("@slow.example"))
-    print(f"fullest second {most_within(slow, 1.0)} of 10; whole {slow[-1] - slow[0]:.1f} s for {len(slow)}")
-    assert slow[-1] - slow[0] >= 0.95 * (len(slow) - 1) / 10
-    assert most_within(slow, 1.0) <= 11, "a tenth of a second apart: eleven where a second begins and ends with one"
-    assert all(after >= before for before, after in pairwise(slow))
-    told = await stage.value(
-        "SELECT max(n) FROM (SELECT count(*) AS n FROM decision WHERE because LIKE 'held by%' "
-        "GROUP BY recovery_id) AS t"
-    )
-    assert told == 1
+    began = await stage.value(FIRST_PLACE)
+    print(f"fullest second {most_within(slow, 1.0)} of {rate}; whole {slow[-1] - slow[0]:.1f} s for {len(slow)}")
+    early = [(place, at - began) for place, at in enumerate(slow) if at - began < place / rate]
+    assert early == [], "a busy machine makes some of them late; before its place in the line none leaves"
+    told = {row["times"] for row in await stage.fetch(TOLD)}
+    assert 1 in told
+    assert max(told) == 1
     await stage.books_are_clean()
 
 

@@ -44,8 +44,9 @@ class Responder(asyncio.DatagramProtocol):
 
 
 @pytest.fixture
-async def make_names() -> AsyncIterator[Callable[..., object]]:
+async def make_names(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., object]]:
     """`await make_names({("shop.example", "TXT"): ['"v=spf1 -all"']})`: (names, what was asked)."""
+    monkeypatch.setattr("daemon.doctor.names.PATIENCE", 60.0)
     async with AsyncExitStack() as stack:
 
         async def make(zone: Zone, *, silent: bool = False) -> tuple[Names, Responder]:

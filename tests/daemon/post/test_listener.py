@@ -174,7 +174,7 @@ async def test_there_are_only_so_many_connections(door):
 
 
 async def test_a_silent_client_is_let_go(door):
-    door.listener.limits = replace(LIMITS, patience=0.05)
+    door.listener.limits = replace(LIMITS, patience=2)
     line = await greeted(door)
     assert (await line.reply())[:3] == "421"
     assert await line.is_shut()

@@ -58,7 +58,7 @@ class Pretended:
         self.answer = answer
 
     def feed(self, **options: object) -> Feed:
-        return Feed(FeedConfig.model_validate({"url": self.url, "token": "t0ken", "patience": 5, **options}))
+        return Feed(FeedConfig.model_validate({"url": self.url, "token": "t0ken", "patience": 60, **options}))
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ LIES = [
 @pytest.mark.parametrize(("answer", "sentence"), LIES)
 async def test_a_lie_is_no_answer(pretended, answer, sentence):
     pretended.answer = answer
-    async with opened(pretended.feed(patience=0.5 if answer is slow else 5)) as feed:
+    async with opened(pretended.feed(patience=2 if answer is slow else 60)) as feed:
         with pytest.raises(ShopUnavailable) as caught:
             await feed.carts("", 100, NOW)
         assert sentence in str(caught.value)

@@ -21,10 +21,9 @@ from daemon.store.database import (
     transaction,
 )
 
-LIMIT = 1.0
-SLACK = 20.0
-"""What a busy machine may add; without a limit it would be for ever."""
-"""Seconds that a busy machine may add."""
+LIMIT = 2.0
+SLACK = 40.0
+"""Seconds that a busy machine may add; without a limit it would be for ever."""
 
 
 @pytest.fixture

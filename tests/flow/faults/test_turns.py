@@ -19,7 +19,7 @@ STEPS = {
 
 @pytest.mark.parametrize("step", STEPS)
 async def test_others_have_their_turn_while_many_are(make_stage, step):
-    """Counted in CPU time, which a busy machine does not change; the garbage of other tests is not picked up meanwhile."""
+    """Counted in CPU time, which a busy machine does not change, and without the garbage of other tests."""
     stage = await make_stage()
     await stage.prepared(COUNT)
     now = await stage.now()

@@ -7,26 +7,42 @@ import random
 import signal
 from collections import Counter
 
+import pytest
+
 CONNECTIONS = 5
+SLICE, RELAY = 150, 0.05
+"""So many come due at a time, and so many seconds the relay takes for each: no machine sends them within 0.7 s."""
 CLAIMED = 2 * CONNECTIONS
 """A worker has claimed at most so many at once."""
 WAITING = "SELECT count(*) FROM message WHERE state IN ('planned', 'prepared', 'retry_wait', 'sending')"
+LATER = "UPDATE message SET not_before = '2100-01-01', not_after = '2101-01-01'"
+DUE = """
+UPDATE message SET not_before = $2 WHERE id IN (SELECT id FROM message WHERE not_before >= '2100-01-01' LIMIT $1)
+"""
 
 
 async def kills(stage, count):
-    """One of two workers, each half to one and a half seconds, while it has a transaction open. So many must hit."""
+    """One of two workers, again and again, while it has a transaction open. So many must hit."""
     chance = random.Random(11)
+    await stage.context.pool.execute(LATER)
     workers = [await stage.worker(), await stage.worker()]
-    while sum(map(bool, (await stage.relay.ask("cut"))["cut"].values())) < count:
-        await asyncio.sleep(chance.uniform(0.5, 1.4))  # the fault itself: a random moment
+
+    async def busy():
         under_way = (await stage.relay.ask("under_way"))["under_way"]
-        if busy := [one for one in workers if under_way.get(one.name)]:
-            victim = chance.choice(busy)
+        return [one for one in workers if under_way.get(one.name)]
+
+    while sum(map(bool, (await stage.relay.ask("cut"))["cut"].values())) < count:
+        due = await stage.context.pool.execute(DUE, SLICE, await stage.now())
+        assert due != "UPDATE 0", "all is sent, and too few kills have hit"
+        await stage.until(busy)
+        await asyncio.sleep(chance.uniform(0, 0.6))  # the fault itself: a random moment
+        if found := await busy():
+            victim = chance.choice(found)
             victim.sends(signal.SIGKILL)
             workers.remove(victim)
             workers.append(await stage.worker())
-        assert await stage.value(WAITING), "all is sent, and too few kills have hit"
         await no_back_off(stage)
+    await stage.context.pool.execute(DUE, 10_000, await stage.now())
 
 
 async def no_back_off(stage):
@@ -34,11 +50,12 @@ async def no_back_off(stage):
     await stage.context.pool.execute("UPDATE message SET retry_real = NULL WHERE state = 'retry_wait'")
 
 
+@pytest.mark.timeout(600)
 async def test_killed_workers_send_nothing_twice(make_stage):
     messages, least = 3000, 15
     stage = await make_stage(smtp_connections=str(CONNECTIONS), smtp_to_dot="3s", smtp_from_dot="5s")
     await stage.prepared(messages)
-    await stage.relay.ask(delay=0.05, faults=0.1, pipelining=True)
+    await stage.relay.ask(delay=RELAY, faults=0.1, pipelining=True)
     await kills(stage, least)
 
     async def all_tried():
@@ -50,7 +67,7 @@ async def test_killed_workers_send_nothing_twice(make_stage):
         await no_back_off(stage)
         return not await stage.value(WAITING)
 
-    await stage.until(all_tried, within=120)
+    await stage.until(all_tried, within=300)
     await stage.leases_end()
     await stage.until(all_recorded)
     await settles(stage)
@@ -70,7 +87,6 @@ async def test_killed_workers_send_nothing_twice(make_stage):
     assert {message for message, count in copies.items() if count > 1} == set()
     assert hit >= least
     assert len(unknown) <= CLAIMED * killed + len(told["ambiguous"])
-    assert len(never_seen) <= CONNECTIONS * killed
     assert accepted <= taken
     assert len(accepted) == messages - len(unknown)
     await stage.no_deadlocks()

@@ -53,6 +53,10 @@ shops:
 """
 PERSONS = re.compile(r"\bp\d+(?:@|%40)|4915112\d{6}|Kanaria|Leckmann")
 """What nobody but the shop may know of those whom `reach.customer` makes."""
+ALONE = """
+SELECT count(*) = 0 FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> ALL($1)
+"""
 MODES = {"live": "mode: live", "rehearsal": "mode: rehearsal\n    rehearsal_to: me@shop.example"}
 
 
@@ -238,6 +242,16 @@ class Stage:
         await self.context.pool.execute(
             "UPDATE work SET due_at = $1, holder = NULL, lease_until_real = NULL WHERE name = 'sweep'", START
         )
+
+    async def sessions_end(self) -> None:
+        """What the dead had said to PostgreSQL is done or undone: nobody but this process talks to it any more."""
+
+        async def alone() -> bool:
+            connections = [one._con for one in self.context.pool._holders if one._con is not None]
+            ours = [one.get_server_pid() for one in connections]
+            return bool(await self.value(ALONE, ours))
+
+        await self.until(alone)
 
     async def bell_forgets(self) -> None:
         """A job that died with its worker is rung anew after five seconds: here at once. Redis holds nothing else."""

@@ -93,6 +93,7 @@ class Kills:
         await stage.context.pool.execute(DUE, due, await stage.now())
         worker = await stage.worker(fault=f"{point}:kill:{nth}")
         await stage.until(lambda: is_gone(stage, worker))
+        await stage.sessions_end()
         assert worker.fired(point)
         after = await self.counted()
         left = Left(after["sending"], after["taken"] - before["taken"], after["accepted"] - before["accepted"])

@@ -127,6 +127,7 @@ async def test_caps_hold_when_days_turn(database: str, open_folder: Any, turn: d
         times = [row["times"] for row in await context.pool.fetch(COUNTED, here.shop_id)]
         held = await context.pool.fetchval("SELECT count(*) FROM decision WHERE questions::text LIKE '%cap of%'")
         assert await here.contradictions() == []
+    print(f"{sum(len(one) for one in times)} sent, {held} times a cap held one")
     assert [one for one in times if over(one)] == []
     assert held > 5
     assert sum(len(one) for one in times) > 15

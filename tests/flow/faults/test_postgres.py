@@ -21,8 +21,9 @@ from daemon.store import database as store
 from daemon.store.database import connect_pool, is_transient, transaction
 from tests.flow.faults.hosts import DUE, LATER
 
-SOON = 10
-"""Seconds until the first claim, once PostgreSQL is well again."""
+SOON, SHARED = 10, 100
+"""Seconds until the first claim, once PostgreSQL is well again; and so many times what a busy machine lets a process
+wait that has next to nothing to do."""
 READ_ONLY, TOO_MANY = "25006", "53300"
 PATIENCE = 2.0
 """Seconds that a daemon waits for a free connection."""
@@ -141,6 +142,11 @@ async def test_backends_that_are_killed_in_the_middle_cost_nothing(make_stage, m
     await stage.books_are_clean()
 
 
+async def soon(stage):
+    late = (await stage.relay.ask("late"))["late"]
+    return SOON + SHARED * max(late, default=0.0)
+
+
 async def first_claim(stage, messages):
     """Seconds from now until the next claim is committed."""
     began, fence = monotonic(), None
@@ -187,7 +193,8 @@ async def test_postgres_is_stopped_and_comes_back(seconds, messages, make_stage,
     await server.stop()
     await asyncio.sleep(seconds)  # the fault itself: how long it is away
     await server.start()
-    assert await first_claim(stage, messages) <= (SOON if seconds == 20 else 60)
+    after = await first_claim(stage, messages)
+    assert seconds < 20 or after <= await soon(stage)
     assert worker.lives()
     await all_sent(stage, messages, within=90)
     await stage.books_are_clean()
@@ -214,7 +221,7 @@ async def test_a_server_that_became_read_only_is_waited_for(make_stage):
     async with stage.context.pool.acquire() as db:
         await db.execute("SET default_transaction_read_only = off")
         await db.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
-    assert await first_claim(stage, messages) <= SOON
+    assert await first_claim(stage, messages) <= await soon(stage)
     await all_sent(stage, messages)
     assert worker.lives()
     await stage.books_are_clean()
@@ -257,7 +264,7 @@ async def test_too_many_connections_are_waited_for(make_stage):
         assert (await stage.states()).get("accepted", 0) < messages
         assert await stage.value(f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{role}'") == 0
         await stage.value(f"ALTER ROLE {role} CONNECTION LIMIT 2")
-        assert await first_claim(stage, messages) <= SOON
+        assert await first_claim(stage, messages) <= await soon(stage)
         await all_sent(stage, messages, within=120)
         assert worker.lives()
         await stage.books_are_clean()

@@ -48,7 +48,7 @@ Spans = dict[str, list[float]]
 
 
 async def measure(place: Place, stored: int = 100_000, growth: int = 2) -> Measured:
-    """`growth` sizes, each ten times the one before; `stored` is the smallest. Three of them take 20 GB of disk."""
+    """`growth` sizes, each ten times the one before; `stored` is the smallest. Three of them take 22 GB of disk."""
     found: dict[int, Spans] = {}
     memory: dict[int, float] = {}
     async with AsyncExitStack() as stack:

@@ -13,9 +13,11 @@ from rich.table import Table
 from daemon.cli.desk import AsJson, Desk, ShopName, console, desk, print_json
 from daemon.cli.exits import FINDINGS, FINE
 from daemon.context import address_hmac
+from daemon.errors import ConfigurationError
 from daemon.flow.blocklists import Listed, not_an_address, read_list
+from daemon.flow.letterbox import named
 from daemon.house import pepper_of
-from daemon.store import members, persons, recoveries, suppressions
+from daemon.store import members, optouts, persons, recoveries, suppressions
 from daemon.store.database import Connection, again
 from daemon.store.suppressions import Entry
 
@@ -31,6 +33,7 @@ def _is_address(_: object, written: str) -> None:
 
 
 Addresses = Annotated[str, Parameter(validator=_is_address)]
+MailId = Annotated[str, Parameter(help="A Message-ID as `doctor` names it.")]
 
 
 @app.command
@@ -100,6 +103,26 @@ async def import_list(
     for line in reading.problems:
         console().print(line)
     return FINDINGS if reading.problems else FINE
+
+
+@app.command
+async def settle(message_id: MailId, /, *more: MailId) -> int:
+    """Say that you have seen to these mails, which `doctor` names as unknown: it names them no more.
+
+    Somebody left by each of them, and a backup was restored that does not know whom it went to. Put their addresses on
+    the list first, by `tillbell suppress add`.
+    """
+    async with desk(acts=True) as at:
+        pepper = await pepper_of(at.settings, at.pool)
+        wanted: dict[int, set[int]] = {}
+        for written in (message_id, *more):
+            about = named(pepper, written.strip("<> "))
+            if about is None or about.is_request:
+                raise ConfigurationError(f"no mail of this installation has the Message-ID {written}")
+            wanted.setdefault(about.shop_id, set()).add(about.message_id)
+        number = sum([len(await optouts.settle_lost(at.pool, shop, ids, at.now)) for shop, ids in wanted.items()])
+    console().print(f"{number} settled")
+    return FINE if number == sum(map(len, wanted.values())) else FINDINGS
 
 
 @app.command(name="list")

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from daemon import metrics
 from daemon.context import Context
+from daemon.doctor.lost import lost
 from daemon.doctor.post import post
 from daemon.doctor.reason import Question, Reason
 from daemon.flow.shops import ENDINGS
@@ -237,6 +238,7 @@ QUESTIONS = (
     Question("pause", pauses),
     Question("left", left),
     Question("post", post, every=60.0),
+    Question("lost", lost, every=60.0),
     Question("audience", audiences),
     Question("books", bookkeeping, every=60.0),
 )

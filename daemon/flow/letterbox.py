@@ -47,7 +47,7 @@ def whose(context: Context, found: Finding) -> About | None:
     for address in (*found.recipients, *found.senders):
         if token := signed(context, address):
             return About(token.shop_id, token.message_id, token.purpose == "asked")
-    if about := next((about for text in found.ids if (about := named(context, text))), None):
+    if about := next((about for text in found.ids if (about := named(context.pepper, text))), None):
         return about
     tokens_of = (tokens.read(context.secrets, text) for text in found.ways)
     return next((About(one.shop_id, one.message_id) for one in tokens_of if one and one.purpose == "unsubscribe"), None)
@@ -62,16 +62,16 @@ def signed(context: Context, address: str) -> tokens.Token | None:
     return token if token is not None and token.purpose in ("bounce", "asked") else None
 
 
-def named(context: Context, text: str) -> About | None:
+def named(pepper: bytes, text: str) -> About | None:
     """A Message-ID that only this installation can have made: its mark is keyed with the pepper."""
     match = OURS.fullmatch(text.lower())
     if match is None:
         return None
     shop_id, number, domain = int(match[2]), int(match[3]), match[4]
     if match[1] == "o":
-        made = confirmation.message_id((shop_id, number), domain, context.pepper)
+        made = confirmation.message_id((shop_id, number), domain, pepper)
     else:
-        made = message_id(Errand(shop_id, number, "", "", "", "", ""), domain, context.pepper)
+        made = message_id(Errand(shop_id, number, "", "", "", "", ""), domain, pepper)
     return About(shop_id, number, match[1] == "o") if made == text.lower() else None
 
 

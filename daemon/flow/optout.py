@@ -12,6 +12,7 @@ from daemon.store.optouts import Letter
 
 log = structlog.get_logger()
 MERGES = 5
+UNKNOWN = "this database does not know the message, so nobody is taken off a list: see `tillbell doctor`"
 
 
 class PersonMoved(Exception):
@@ -22,26 +23,29 @@ async def settle(pool: Pool, hit: Hit, *, noted: bool = True) -> bool:
     """Do what an `unsubscribed` or `resubscribed` hit asks for. False: it was done before. `noted`: a row tells of it;
     without one the same hit is not recognised when it comes again."""
 
-    async def once(db: Connection) -> bool:
+    async def once(db: Connection) -> tuple[bool, bool]:
         return await _settle(db, hit, noted)
 
     for left in range(MERGES, 0, -1):
         try:
-            done = await again(pool, once)
+            done, found = await again(pool, once)
         except PersonMoved:
             if left == 1:
                 raise
         else:
-            if done:
+            if done and noted and not found and hit.kind == "unsubscribed":
+                log.warning("stopped", kind=hit.kind, message=hit.message_id, because=UNKNOWN)
+            elif done:
                 log.info("stopped" if hit.kind == "unsubscribed" else "tracked", kind=hit.kind, message=hit.message_id)
             return done
     raise AssertionError("unreachable")
 
 
-async def _settle(db: Connection, hit: Hit, noted: bool) -> bool:
+async def _settle(db: Connection, hit: Hit, noted: bool) -> tuple[bool, bool]:
+    """Whether it was done now, and whether there is a message that it is about."""
     letter = await _locked(db, hit)
     if await optouts.is_known(db, hit):
-        return False
+        return False, letter is not None
     at = hit.at or await shop_now(db)
     if letter is not None:
         if hit.kind == "unsubscribed":
@@ -54,7 +58,7 @@ async def _settle(db: Connection, hit: Hit, noted: bool) -> bool:
             await persons.raise_facts(db, hit.shop_id, [letter.person_id])
     if noted:
         await optouts.keep(db, hit, letter, at)
-    return True
+    return True, letter is not None
 
 
 async def _locked(db: Connection, hit: Hit) -> Letter | None:

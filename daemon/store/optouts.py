@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -83,3 +84,16 @@ async def keep(db: Connection, hit: Hit, letter: Letter | None, at: datetime) ->
         user_agent=hit.user_agent,
         ip_net=hit.ip_net,
     )
+
+
+async def lost(db: Connection | Pool, shops: Sequence[int]) -> list[tuple[int, int]]:
+    """(shop, message) of opt-outs and complaints by messages that this database does not know, until they are settled;
+    at most 1,000 of each shop."""
+    rows = await sql.lost(db, shops=sorted(shops))
+    return [(row["shop_id"], row["message_id"]) for row in rows]
+
+
+async def settle_lost(db: Connection | Pool, shop_id: int, messages: Iterable[int], at: datetime) -> set[int]:
+    """The operator has seen to these; those of them that were lost. `at`: shop time."""
+    rows = await sql.settle(db, shop_id=shop_id, ids=sorted(set(messages)), at=at)
+    return {row["message_id"] for row in rows}

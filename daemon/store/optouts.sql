@@ -63,3 +63,26 @@ WHERE newest.state = 'withdrawn' AND newest.source = 'unsubscribe link' AND newe
 -- The request itself, worked off in the same transaction.
 INSERT INTO event (shop_id, id, kind, message_id, recovery_id, person_id, at, method, user_agent, ip_net, class, handled_at)
 VALUES (:shop_id, :id, :kind, :message_id, :recovery_id, :person_id, :at, :method, :user_agent, :ip_net, 'human', :at);
+
+
+-- name: lost
+-- Messages that no row tells of, by which somebody left and did not come back, or complained; at most 1,000 of each shop.
+-- Messages are never deleted, so only a restored backup does not know one whose link we signed.
+SELECT s.shop_id, o.message_id FROM unnest(:shops::bigint[]) AS s (shop_id)
+CROSS JOIN LATERAL (
+    SELECT e.message_id FROM event e
+    WHERE e.shop_id = s.shop_id AND e.recovery_id IS NULL AND e.message_id IS NOT NULL
+        AND e.kind IN ('unsubscribed', 'resubscribed', 'complained')
+        AND NOT EXISTS (SELECT FROM message m WHERE m.shop_id = e.shop_id AND m.id = e.message_id)
+    GROUP BY e.message_id
+    HAVING NOT coalesce(bool_or(e.detail ->> 'settled' IS NOT NULL), false)
+        AND (bool_or(e.kind = 'complained') OR (array_agg(e.kind ORDER BY e.at DESC, e.recorded_at DESC))[1] = 'unsubscribed')
+    ORDER BY e.message_id LIMIT 1000
+) AS o ORDER BY s.shop_id, o.message_id;
+
+-- name: settle
+-- The operator has seen to these.
+UPDATE event e SET detail = coalesce(e.detail, '{}') || jsonb_build_object('settled', :at::timestamptz)
+WHERE e.shop_id = :shop_id AND e.message_id = ANY(:ids::bigint[]) AND e.recovery_id IS NULL AND e.message_id IS NOT NULL
+    AND e.kind IN ('unsubscribed', 'resubscribed', 'complained')
+RETURNING e.message_id;

@@ -27,6 +27,27 @@ __all__ = ["links_of", "make_buyer", "make_town", "town"]  # fixtures of the sto
 ROOT = Path(__file__).parents[2]
 
 
+WAITS = (
+    ("daemon.store.database", "PATIENCE"),
+    ("daemon.flow.desk", "PATIENCE"),
+    ("daemon.flow.desk", "DEADLINE"),
+    ("daemon.web.hooks", "KEEP_PATIENCE"),
+    ("daemon.web.hooks", "WRITE_PATIENCE"),
+    ("daemon.web.health", "PATIENCE"),
+    ("daemon.web.site", "PATIENCE"),
+    *((f"daemon.web.{page}", "READ_PATIENCE") for page in ("links", "optin", "preferences", "unsubscribe")),
+    ("channels.email", "FIRST_BYTE"),
+)
+"""For how long the daemon waits for its database, for a free connection, for a body, for a connection to the relay."""
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take longer over an answer than anybody is let wait. Tests of that set their own."""
+    for module, name in WAITS:
+        monkeypatch.setattr(f"{module}.{name}", 60.0)
+
+
 @dataclass(frozen=True)
 class Said:
     """What a command ended with and what it printed."""

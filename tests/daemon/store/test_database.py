@@ -27,8 +27,9 @@ SLACK = 40.0
 
 
 @pytest.fixture
-async def distant(database, make_proxy):
+async def distant(database, make_proxy, monkeypatch):
     """A pool of three open connections, and the line to the server."""
+    monkeypatch.setattr("daemon.store.database.PATIENCE", PATIENCE)
     line = await make_proxy(database)
     pool = await connect_pool(line.before(database), 3, limit=LIMIT)
     await asyncio.gather(*(pool.fetchval("SELECT 1 FROM pg_sleep(0.2)") for _ in range(3)))

@@ -15,8 +15,7 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-async def pool(database, monkeypatch):
-    monkeypatch.setattr("daemon.store.database.PATIENCE", 60.0)  # twenty wait for six connections on a busy machine
+async def pool(database):
     opened = await connect_pool(database, 6)
     yield opened
     await opened.close()

@@ -13,25 +13,6 @@ from daemon.context import Context
 from daemon.web.serve import Served, serve
 from tests.letters import BROWSER, Letter, make_context, write_letter
 
-WAITS = (
-    ("daemon.store.database", "PATIENCE"),
-    ("daemon.flow.desk", "PATIENCE"),
-    ("daemon.flow.desk", "DEADLINE"),
-    ("daemon.web.hooks", "KEEP_PATIENCE"),
-    ("daemon.web.hooks", "WRITE_PATIENCE"),
-    ("daemon.web.health", "PATIENCE"),
-    ("daemon.web.site", "PATIENCE"),
-    *((f"daemon.web.{page}", "READ_PATIENCE") for page in ("links", "optin", "preferences", "unsubscribe")),
-)
-"""For how long the web waits for its database, for a free connection, for a body."""
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine may take longer over an answer than a stranger is let wait. Tests of that set their own."""
-    for module, name in WAITS:
-        monkeypatch.setattr(f"{module}.{name}", 60.0)
-
 
 @pytest.fixture(scope="module")
 def browser(needs_program: Callable[[str], str]) -> Iterator[Browser]:

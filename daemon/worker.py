@@ -67,7 +67,7 @@ FLOW = {
     "deliver": Work(deliver.due_messages, shared=True),  # 6 claim  7 send  8 record
     "reconcile": Work(reconcile.look_up),  # 8 what nobody knows is looked up where that can be asked
     "confirm": Work(asking.due_requests, shared=True),  # a consent is to be confirmed: by a message of its own
-    "react": Work(track.reactions),  # 9 what came back has its effect
+    "react": Work(track.reactions, full=track.MOST),  # 9 what came back has its effect
     "mailbox": Work(mailbox.look, once=True),  # 9 what lies in the shop's mailbox is fetched
     "callbacks": Work(callbacks.work_off),  # 9 what providers of channels tell has its effect
     "post": Work(post.work_off),  # 9 what came by mail has its effect, too

@@ -28,6 +28,8 @@ DAY = timedelta(days=1)
 LATE_NEWS = VISIT + timedelta(minutes=15)
 """Machine time after a click until a visit that it led to is known here: the next looks at the shop included."""
 BIGGEST_LINK = 32_767
+MOST = 500
+"""Events worked off at once."""
 
 
 class Visitor(NamedTuple):
@@ -90,7 +92,7 @@ class Verdict:
     class_: str
 
 
-async def reactions(context: Context, shop_id: int, now: datetime, limit: int = 500) -> int:
+async def reactions(context: Context, shop_id: int, now: datetime, limit: int = MOST) -> int:
     """Work off what came in: class it, tell the rules, wake whom it concerns. How many events were found."""
 
     async def once(db: Connection) -> Counter[tuple[str, str]]:

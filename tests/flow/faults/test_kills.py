@@ -16,6 +16,9 @@ CLAIMED = 2 * CONNECTIONS
 """A worker has claimed at most so many at once."""
 WAITING = "SELECT count(*) FROM message WHERE state IN ('planned', 'prepared', 'retry_wait', 'sending')"
 LATER = "UPDATE message SET not_before = '2100-01-01', not_after = '2101-01-01'"
+TO_SEND = """
+SELECT count(*) FROM message WHERE state IN ('planned', 'prepared', 'retry_wait') AND not_before < '2100-01-01'
+"""
 DUE = """
 UPDATE message SET not_before = $2 WHERE id IN (SELECT id FROM message WHERE not_before >= '2100-01-01' LIMIT $1)
 """
@@ -31,10 +34,14 @@ async def kills(stage, count):
         under_way = (await stage.relay.ask("under_way"))["under_way"]
         return [one for one in workers if under_way.get(one.name)]
 
+    async def busy_or_done():
+        return await busy() or not await stage.value(TO_SEND)
+
     while sum(map(bool, (await stage.relay.ask("cut"))["cut"].values())) < count:
-        due = await stage.context.pool.execute(DUE, SLICE, await stage.now())
-        assert due != "UPDATE 0", "all is sent, and too few kills have hit"
-        await stage.until(busy)
+        if not await stage.value(TO_SEND):
+            due = await stage.context.pool.execute(DUE, SLICE, await stage.now())
+            assert due != "UPDATE 0", "all is sent, and too few kills have hit"
+        await stage.until(busy_or_done)
         await asyncio.sleep(chance.uniform(0, 0.6))  # the fault itself: a random moment
         if found := await busy():
             victim = chance.choice(found)

@@ -96,7 +96,10 @@ async def _work_off(db: Connection, shop_id: int, mails: Sequence[Read], now: da
         if letter and letter.state == "sending":
             early[mail.id] = letter.id
             continue
-        done[mail.id] = await _contained(db, mail, partial(_effect, db, shop_id, mail.found, letter, now))
+        effect = partial(_effect, db, shop_id, mail.found, letter, now)
+        if letter is None and about is not None and mail.found.kind == "complained":
+            effect = partial(_complained_unknown, db, shop_id, about.message_id, now)
+        done[mail.id] = await _contained(db, mail, effect)
     await inbox.close_mails(db, shop_id, done, now)
     await inbox.are_about(db, shop_id, early)
     nobodys |= {number for number, effect in done.items() if _is_erased(letters.get(effect.message_id or 0))}
@@ -188,6 +191,12 @@ async def _complained(db: Connection, shop_id: int, found: Finding, letter: Lett
         await _suppress(db, shop_id, letter, "any", "complained", now)
         await recoveries.end_of_persons(db, shop_id, [letter.person_id], "complained", now)
     return f"message {letter.id} was complained about"
+
+
+async def _complained_unknown(db: Connection, shop_id: int, number: int, now: datetime) -> Effect:
+    """A backup was restored that does not know the message, so nobody is taken off a list: `doctor` tells of it."""
+    await post.keep_unknown(db, shop_id, number, "complained", now)
+    return Effect("done", f"message {number} was complained about, and this database does not know it")
 
 
 async def _suppress(db: Connection, shop_id: int, letter: Letter, channel: str, reason: str, now: datetime) -> None:

@@ -72,6 +72,14 @@ async def keep(
     )
 
 
+async def keep_unknown(db: Connection, shop_id: int, message_id: int, kind: Kind, at: datetime) -> None:
+    """The same of a message that this database does not know."""
+    await sql.keep(
+        db, shop_id=shop_id, id=new_id(), kind=kind, message_id=message_id, recovery_id=None, person_id=None, at=at,
+        class_="human", detail={},
+    )  # fmt: skip
+
+
 async def soft_bounces(db: Connection, shop_id: int, letter: Letter, since: datetime) -> tuple[int, int]:
     """(messages that came back since then without saying that the address is dead, days on which)."""
     row = await sql.soft_bounces(db, shop_id=shop_id, person_id=letter.person_id, channel=letter.channel, since=since)

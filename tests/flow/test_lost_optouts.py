@@ -12,11 +12,13 @@ import pytest
 from pydantic import SecretStr
 
 from daemon.embedded.dump import dump, load
+from daemon.flow import letterbox
 from daemon.run import running
 from daemon.store import clock
 from daemon.store.database import connect_pool
 from tests.conftest import named, on_server
 from tests.daemon.conftest import beside, own_logging
+from tests.reports import report_on
 
 __all__ = ["beside", "own_logging"]
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
@@ -97,7 +99,7 @@ async def test_who_left_by_a_mail_that_the_backup_does_not_know_is_named_until_t
         assert "example.org" not in told
         code, text = await lost(command)
         assert code == 1
-        assert text.startswith("shop main: 1 person left by mails that this database does not know")
+        assert text.startswith("shop main: 1 person left or complained by mails that this database does not know")
         assert first["Message-ID"].strip("<>") in text
 
         assert await leaves(again, second) == await leaves(again, second, {"do": "undo"}) == 200
@@ -115,6 +117,23 @@ async def test_who_left_by_a_mail_that_the_backup_does_not_know_is_named_until_t
         assert len(town.letters.of("1@example.org")) == 1
         assert len(town.letters.of("2@example.org")) > 1
         assert (await lost(command))[1] is None
+
+
+async def test_who_complains_about_a_mail_that_the_backup_does_not_know_is_named_as_well(
+    town, restored, unused_tcp_port, beside
+):
+    """By a report that names the mail. That somebody opens such a mail, or it comes back, is no reason."""
+    numbers = [int(mail["Message-ID"].split(".")[2]) for _, mail in town.letters.taken]
+    async with on_the_backup(town, restored, unused_tcp_port) as again:
+        await again.settles()
+        for name, number in zip(("complaint", "postfix-unknown-user"), numbers, strict=True):
+            raw = report_on(again.context, name, again.shop_id, number)
+            await letterbox.keep(again.context, again.shop_id, raw)
+        await again.settles()
+        _, text = await lost(beside(again, 100_000))
+        assert "1 person left or complained" in text
+        assert f".{numbers[0]}." in text
+        await again.books_are_clean()
 
 
 async def test_who_leaves_by_a_mail_that_is_known_is_not_lost(town, make_buyer, beside):

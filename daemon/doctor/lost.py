@@ -38,7 +38,8 @@ def of_the_lost(shop: str, mails: Sequence[str]) -> Reason:
     people = "person" if len(mails) == 1 else "people"
     more = f" and {len(mails) - NAMED} more" if len(mails) > NAMED else ""
     text = f"shop {shop}: {number} {people} left or complained by mails that this database does not know"
-    return Reason("lost", f"{text}, as a backup was restored, and will be written to again: {', '.join(mails[:NAMED])}{more}", HINT)
+    text += ", as a backup was restored, and will be written to again"
+    return Reason("lost", f"{text}: {', '.join(mails[:NAMED])}{more}", HINT)
 
 
 def mail_id(context: Context, shop: str, number: int) -> str:

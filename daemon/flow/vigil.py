@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import shutil
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,7 +32,8 @@ NEAR = 1_000
 FULL_REST = 30.0
 """Seconds without a claim after the database had no room: what leaves must be able to be recorded."""
 LEAP = 100_000_000
-"""Messages that may have been sent since a backup was made: their numbers are not given to others."""
+"""Messages that may have been sent since a backup was made: their numbers are not given to others. A leap is longer by
+chance, by as much at most: what was sent after the first of two restores of the same backup is out there, too."""
 LOOK_EVERY = 2.0
 MEGABYTE = 1024 * 1024
 OLDER = (
@@ -93,7 +95,7 @@ class Vigil:
             reason = OLDER if older else COPY
             if await instance.hold(db, reason, now):
                 log.error("held", because=reason)
-            await instance.leap(db, LEAP)
+            await instance.leap(db, LEAP + secrets.randbelow(LEAP))
         elif told.silence > LONG:
             reason = (
                 f"nothing ran for {told.silence.total_seconds() / 3600:.0f} hours: what was due then is not made up for"

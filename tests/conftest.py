@@ -59,11 +59,27 @@ def pytest_report_header() -> list[str]:
     return [f"database: {postgres}", f"bell: {valkey}"]
 
 
+@pytest.hookimpl(trylast=True)  # after -m has chosen
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if ON_SERVERS:
         others = [item for item in items if "servers" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in set(others)]
+    begin_with_the_longest(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def begin_with_the_longest(items: list[pytest.Item], processes: int) -> None:
+    """Or the last one runs alone for minutes. Each process takes its part of the list, one after the other, and those
+    that are done help others from the end of theirs. What takes minutes says so: `@pytest.mark.long(300)`."""
+    minutes = {item: mark.args[0] for item in items if (mark := item.get_closest_marker("long")) and mark.args}
+    longest = sorted(minutes, key=lambda item: -minutes[item])
+    others = [item for item in items if item not in minutes]
+    share = -(-len(others) // processes)
+    items[:] = [
+        item
+        for process in range(processes)
+        for item in (*longest[process::processes], *others[process * share : (process + 1) * share])
+    ]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

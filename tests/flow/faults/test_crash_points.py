@@ -167,7 +167,7 @@ async def test_a_kill_at_any_point_sends_no_mail_twice_and_loses_none(make_stage
     await no_mail_twice(make_stage, mode, relay, [(1, 1), (2 * CONNECTIONS + 2, 2)])
 
 
-@pytest.mark.long
+@pytest.mark.long(300)
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize(("mode", "relay"), [LIVE, REHEARSAL])
 async def test_twenty_five_kills_at_each_point_of_a_mail(make_stage, mode, relay):
@@ -200,7 +200,7 @@ async def test_a_kill_on_any_channel_is_settled_and_nothing_is_lost(make_stage, 
     await settled(make_stage, channel, points, [(2, 1)])
 
 
-@pytest.mark.long
+@pytest.mark.long(300)
 @pytest.mark.timeout(2400)
 @pytest.mark.parametrize("channel", OTHERS)
 async def test_twenty_five_kills_at_each_point_of_other_channels(make_stage, channel):

@@ -165,7 +165,7 @@ def test_two_hundred_lives_of_forty_steps(database: str, open_folder: Path) -> N
     assert lead(database, open_folder, 200, 40, 0) >= 200
 
 
-@pytest.mark.long
+@pytest.mark.long(200)
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("half", range(2))
 def test_five_thousand_lives_of_eighty_steps(database: str, open_folder: Path, half: int, record_property: Any) -> None:

@@ -102,7 +102,7 @@ async def test_a_day_of_fifteen_customers(database: str, open_folder: Any) -> No
     assert sum(lived["mishaps"].values()) > 5
 
 
-@pytest.mark.long
+@pytest.mark.long(300)
 @pytest.mark.timeout(1500)
 async def test_thirty_days_of_a_thousand_customers(database: str, open_folder: Any) -> None:
     """By mail, from half-hour to half-hour. What is no part of it, as one process lives through it all: workers that

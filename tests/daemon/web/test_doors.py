@@ -112,9 +112,9 @@ async def test_an_answer_may_take_longer_than_a_head():
 
 
 async def test_a_head_without_end_is_cut_at_its_size():
-    async with open_house(Doors()) as port:
+    async with open_house(Doors(patience=600)) as port:
         lines = [b"X-%d: " % n + b"y" * 4000 + b"\r\n" for n in range(HEAD // 4000 + 2)]
-        answer = await said(port, b"GET / HTTP/1.1\r\n", *lines)
+        answer = await said(port, b"GET / HTTP/1.1\r\n", *lines, wait=20)
     assert answer != b"left open"
     assert b"hello" not in answer
 
